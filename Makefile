@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The workbench of the unmapped page allocator. 'make' lists what there is.
+
+bin := workbench/bin
+VARIANT ?= plain
+SIZE ?= 64
+BASE ?=
+CASE ?=
+KERNEL_SRC ?=
+export KERNEL_SRC
+
+variants := base plain debug off
+parameters := VARIANT SIZE BASE CASE KERNEL_SRC
+image = $(if $(filter plain,$1),build/x86_64,build/x86_64-$1)
+
+# Refuse what nobody would ever notice to have no effect.
+unknown := $(filter-out $(parameters),$(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word)))))
+ifneq ($(unknown),)
+$(error there is no parameter $(unknown); there are: $(parameters))
+endif
+ifeq ($(filter $(VARIANT),$(variants)),)
+$(error there is no variant '$(VARIANT)'; there are: $(variants))
+endif
+ifneq ($(shell echo '$(SIZE)' | grep -cx '[1-9][0-9]*'),1)
+$(error SIZE=$(SIZE) is no number of MiB)
+endif
+
+run_variant := $(if $(filter-out 0,$(BASE)),base,$(VARIANT))
+
+.PHONY: help
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
+		sed -n 's/^\([a-z-]*\):.*## /  \1: /p' $(MAKEFILE_LIST)
+	@echo "Parameters:"
+	@echo "  VARIANT=     of the kernel: $(variants); default plain"
+	@echo "  SIZE=        of the secrets in 'make run', MiB; default 64"
+	@echo "  BASE=1       'make run' and 'make vm' with the untouched kernel"
+	@echo "  CASE=        'make test' for these groups of tests only"
+	@echo "  KERNEL_SRC=  a tarball or tree of Linux to take instead of Debian's"
+
+.PHONY: run
+run: $(if $(filter base,$(run_variant)),base-kernel) kernel ## the main job: secrets in a VM, and what the kernel tells about it
+	@$(bin)/image $(run_variant)
+	@workbench/vm.py $(call image,$(run_variant)) story $(SIZE)
+
+.PHONY: vm
+vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the booted kernel
+	@$(bin)/image $(run_variant)
+	@workbench/vm.py $(call image,$(run_variant))
+
+.PHONY: test
+test: kernel ## everything that guards the project
+	@workbench/test.py --variant $(VARIANT) $(CASE)
+
+.PHONY: deps
+deps: ## install the Debian packages that are missing
+	@$(bin)/deps
+
+.PHONY: fetch
+fetch: deps ## get the source of the base kernel
+	@$(bin)/fetch
+
+.PHONY: tree
+tree: fetch ## assemble build/linux, a commit for each patch of the series
+	@$(bin)/tree
+
+.PHONY: kernel
+kernel: tree ## build the patched kernel
+	@$(bin)/kernel plain
+ifneq ($(filter-out plain base,$(VARIANT)),)
+	@$(bin)/kernel $(VARIANT)
+endif
+
+.PHONY: base-kernel
+base-kernel: tree ## build the untouched kernel with the same options
+	@$(bin)/kernel base
+
+.PHONY: refresh
+refresh: tree-exists ## write the commits of build/linux back to patches/
+	@$(bin)/refresh
+
+.PHONY: series
+series: tree ## the series as mails, with a cover letter, in build/series
+	@$(bin)/series
+
+.PHONY: clean
+clean: ## remove all that was built; refuses if build/linux has unsaved edits
+	@$(bin)/clean
+
+.PHONY: tree-exists
+tree-exists:
+	@test -d build/linux/.git || { echo "there is no build/linux; 'make tree' makes it" >&2; exit 1; }
+
+.DEFAULT:
+	@echo "there is no target $@; 'make' lists those that there are" >&2; exit 2

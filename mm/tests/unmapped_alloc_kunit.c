@@ -1,0 +1,819 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for the unmapped page allocator.
+ *
+ * Nothing else may use the allocator while they run: they count.
+ *
+ * The contents of pages are looked at through vmap(), a mapping of the test's
+ * own, never through the allocator's: a mapping that shows the wrong page would
+ * show it to the test too.
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/interrupt.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/set_memory.h>
+#include <linux/smp.h>
+#include <linux/unmapped_alloc.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include "../unmapped-alloc.h"
+
+#define MARK 0x5ec7e7
+
+/* What the stubs are to do, and what they saw. One test runs at a time. */
+static struct {
+	int max_order;		/* larger requests to the page allocator fail */
+	struct page *area;	/* if set, it hands out pieces of this ... */
+	unsigned int left;	/* ... while this many pages of it are left */
+	unsigned int level;	/* direct map level of the page handed out */
+	unsigned int fail_at;	/* the direct map fails at this page ... */
+	bool fail_valid;	/* ... when asked for this */
+	bool fail_both;		/* ... or for either */
+	int nr_fails;		/* this many times, -1: always */
+} ctl;
+
+/* === Helpers ============================================================= */
+
+static void count_all(struct unmapped_count *sum)
+{
+	struct unmapped_count count;
+	int nid;
+
+	*sum = (struct unmapped_count){};
+	for_each_online_node(nid) {
+		unmapped_alloc_count(nid, &count);
+		sum->owned += count.owned;
+		sum->used += count.used;
+		sum->cached += count.cached;
+		sum->transit += count.transit;
+		sum->lost += count.lost;
+	}
+}
+
+static unsigned long drain_all(void)
+{
+	unsigned long nr = 0;
+	int nid;
+
+	for_each_online_node(nid)
+		nr += unmapped_alloc_drain(nid);
+	return nr;
+}
+
+static unsigned long nr_free_chunks(enum unmapped_kind kind, int order)
+{
+	unsigned long nr = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+			nr += unmapped_node(nid)->zones[i].nr_free[kind][order];
+	return nr;
+}
+
+static void expect_count(struct kunit *test, unsigned long used,
+			 unsigned long cached)
+{
+	struct unmapped_count count;
+
+	count_all(&count);
+	KUNIT_EXPECT_EQ(test, count.used, used);
+	KUNIT_EXPECT_EQ(test, count.cached, cached);
+	KUNIT_EXPECT_EQ(test, count.transit, 0);
+	KUNIT_EXPECT_EQ(test, count.owned, used + cached);
+}
+
+static struct page *alloc_or_fail(struct kunit *test, unsigned int order)
+{
+	struct page *page = unmapped_pages_alloc(GFP_KERNEL, order);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	return page;
+}
+
+static void expect_present(struct kunit *test, struct page *page, int order,
+			   bool present)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < 1 << order; i++)
+		nr += kernel_page_present(page + i);
+	KUNIT_EXPECT_EQ(test, nr, present ? 1 << order : 0);
+}
+
+/* Fill a page with @mark, or return the number of words that differ from it. */
+static int with_page(struct kunit *test, struct page *page, unsigned long mark,
+		     bool fill)
+{
+	unsigned long *words = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	int i, nr = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, words);
+	for (i = 0; i < PAGE_SIZE / sizeof(*words); i++) {
+		if (fill)
+			words[i] = mark;
+		nr += words[i] != mark;
+	}
+	vunmap(words);
+	return nr;
+}
+
+static void fill_pages(struct kunit *test, struct page *page, int order)
+{
+	int i;
+
+	for (i = 0; i < 1 << order; i++)
+		with_page(test, page + i, MARK, true);
+}
+
+static void expect_zero(struct kunit *test, struct page *page, int order)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < 1 << order; i++)
+		nr += with_page(test, page + i, 0, false);
+	KUNIT_EXPECT_EQ(test, nr, 0);
+}
+
+static unsigned int direct_map_level(struct page *page)
+{
+#ifdef CONFIG_X86_64
+	unsigned int level;
+
+	lookup_address((unsigned long)page_address(page), &level);
+	return level;
+#else
+	return 0;
+#endif
+}
+
+/* Stands in for the page allocator. Its pages have no reference yet. */
+static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid)
+{
+	struct page *page;
+
+	if ((int)order > ctl.max_order)
+		return NULL;
+
+	if (ctl.area) {
+		if (ctl.left < 1 << order)
+			return NULL;
+		page = ctl.area;
+		ctl.area += 1 << order;
+		ctl.left -= 1 << order;
+		return page;
+	}
+
+	page = alloc_pages_node(nid, gfp, order);
+	if (page) {
+		ctl.level = direct_map_level(page);
+		set_page_count(page, 0);
+	}
+	return page;
+}
+
+static void use_fake_source(struct kunit *test, int max_order)
+{
+	ctl.max_order = max_order;
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   fake_source_alloc);
+}
+
+/* Let it hand out the first @nr pages of @area, once. */
+static void use_area(struct kunit *test, struct page *area, unsigned int nr)
+{
+	set_page_count(area, 0);
+	ctl.area = area;
+	ctl.left = nr;
+	use_fake_source(test, PMD_ORDER);
+}
+
+/* Does what it is asked for, but for the first ctl.fail_at pages only. */
+static int failing_set_direct_map(struct page *page, unsigned int nr,
+				  bool valid)
+{
+	struct kunit *test = kunit_get_current_test();
+	bool fail = ctl.nr_fails && (ctl.fail_both || valid == ctl.fail_valid);
+	int err;
+
+	if (fail) {
+		nr = min(nr, ctl.fail_at);
+		ctl.nr_fails -= ctl.nr_fails > 0;
+	}
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	err = nr ? unmapped_set_direct_map(page, nr, valid) : 0;
+	kunit_activate_static_stub(test, unmapped_set_direct_map,
+				   failing_set_direct_map);
+	return fail ? -ENOMEM : err;
+}
+
+static void fail_direct_map(struct kunit *test, bool valid, unsigned int at,
+			    int times)
+{
+	ctl.fail_valid = valid;
+	ctl.fail_at = at;
+	ctl.nr_fails = times;
+	kunit_activate_static_stub(test, unmapped_set_direct_map,
+				   failing_set_direct_map);
+}
+
+/* === Orders, splitting, merging ========================================== */
+
+static void unmapped_test_orders(struct kunit *test)
+{
+	struct page *page;
+	int order;
+
+	for (order = 0; order <= PMD_ORDER; order++) {
+		page = alloc_or_fail(test, order);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(page_to_pfn(page), 1 << order));
+		KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+		KUNIT_EXPECT_FALSE(test, PageCompound(page));
+		KUNIT_EXPECT_TRUE(test, unmapped_page(page));
+		KUNIT_EXPECT_TRUE(test, unmapped_page(page + ((1 << order) - 1)));
+		expect_present(test, page, order, false);
+		expect_zero(test, page, order);
+		expect_count(test, 1 << order,
+			     UNMAPPED_BLOCK_PAGES - (1 << order));
+		unmapped_pages_free(page, order);
+		expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	}
+}
+
+static void unmapped_test_bad_order(struct kunit *test)
+{
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL | __GFP_NOWARN,
+						     PMD_ORDER + 1));
+}
+
+static void unmapped_test_compound(struct kunit *test)
+{
+	struct folio *folio = unmapped_folio_alloc(GFP_KERNEL, 4);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_EQ(test, folio_order(folio), 4);
+	expect_present(test, &folio->page, 4, false);
+	folio_put(folio);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+
+static void unmapped_test_split_merge(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	int order;
+
+	for (order = 0; order < PMD_ORDER; order++)
+		KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, order), 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 0);
+
+	unmapped_pages_free(page, 0);
+	for (order = 0; order < PMD_ORDER; order++)
+		KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, order), 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+/* A chunk may be freed page by page, and merges all the same. */
+static void unmapped_test_free_by_page(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 5);
+	int i;
+
+	for (i = 1; i < 1 << 5; i++)
+		set_page_count(page + i, 1);
+	for (i = 0; i < 1 << 5; i++)
+		__free_page(page + (i * 7) % (1 << 5));
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+/* Every page of a block goes to one owner, and the next block follows. */
+static void unmapped_test_all_distinct(struct kunit *test)
+{
+	const int nr = UNMAPPED_BLOCK_PAGES + 1;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	int i, j, same = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (i = 0; i < nr; i++)
+		pages[i] = alloc_or_fail(test, 0);
+	for (i = 0; i < nr; i++)
+		for (j = 0; j < i; j++)
+			same += pages[i] == pages[j];
+	KUNIT_EXPECT_EQ(test, same, 0);
+	expect_count(test, nr, UNMAPPED_BLOCK_PAGES - 1);
+	for (i = 0; i < nr; i++)
+		unmapped_pages_free(pages[i], 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 2);
+}
+
+/* === Contents ============================================================ */
+
+static void unmapped_test_reuse_is_zero(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 3), *again;
+
+	fill_pages(test, page, 3);
+	unmapped_pages_free(page, 3);
+	again = alloc_or_fail(test, 3);
+	KUNIT_EXPECT_PTR_EQ(test, again, page);
+	expect_zero(test, again, 3);
+	unmapped_pages_free(again, 3);
+}
+
+/* Looks at the pages in the cache: nothing of the old contents waits there. */
+static void unmapped_test_freed_is_zero(struct kunit *test)
+{
+	struct page *page[3];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		page[i] = alloc_or_fail(test, i);
+		fill_pages(test, page[i], i);
+	}
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		unmapped_pages_free(page[i], i);
+	for (i = 0; i < ARRAY_SIZE(page); i++) {
+		expect_present(test, page[i], i, false);
+		expect_zero(test, page[i], i);
+	}
+}
+
+/* The window shows the page that it was asked for, each time anew. */
+static void unmapped_test_window(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 1);
+	unsigned long flags, seen[4];
+	int i;
+
+	with_page(test, page, MARK, true);
+	with_page(test, page + 1, MARK + 1, true);
+	local_irq_save(flags);
+	for (i = 0; i < ARRAY_SIZE(seen); i++) {
+		seen[i] = *(unsigned long *)unmapped_window_map(page + i % 2);
+		unmapped_window_unmap();
+	}
+	local_irq_restore(flags);
+	for (i = 0; i < ARRAY_SIZE(seen); i++)
+		KUNIT_EXPECT_EQ(test, seen[i], MARK + i % 2);
+	unmapped_pages_free(page, 1);
+}
+
+/* === The direct map ====================================================== */
+
+static void unmapped_test_large_entry_kept(struct kunit *test)
+{
+	struct page *page;
+	unsigned int before;
+
+	if (!IS_ENABLED(CONFIG_X86_64) || debug_pagealloc_enabled())
+		kunit_skip(test, "no large entries to look at");
+
+	use_fake_source(test, PMD_ORDER);
+	page = alloc_or_fail(test, 0);
+	before = ctl.level;
+	if (before < 2)
+		kunit_skip(test, "the block had no large entry before");
+
+	expect_present(test, page, PMD_ORDER, false);
+	KUNIT_EXPECT_EQ(test, direct_map_level(page), 2);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, direct_map_level(page), 2);
+	expect_present(test, page, PMD_ORDER, true);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+}
+
+static void unmapped_test_one_flush_a_block(struct kunit *test)
+{
+	unsigned long before = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	struct page *page[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		page[i] = alloc_or_fail(test, 0);
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		unmapped_pages_free(page[i], 0);
+	drain_all();
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - before, 1);
+}
+
+/* Only what is added to the cache is unmapped, and all of that. */
+static void unmapped_test_fragment(struct kunit *test)
+{
+	struct page *page;
+
+	use_fake_source(test, 3);
+	page = alloc_or_fail(test, 1);
+	expect_count(test, 2, 6);
+	expect_present(test, page, 3, false);
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page + 8));
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page + 8));
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 2), 1);
+
+	unmapped_pages_free(page, 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 3), 1);
+	KUNIT_EXPECT_EQ(test, drain_all(), 8);
+	expect_present(test, page, 3, true);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+}
+
+static void unmapped_test_fragments_become_block(struct kunit *test)
+{
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	struct page *low, *high;
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	use_area(test, area, UNMAPPED_BLOCK_PAGES);
+	ctl.max_order = PMD_ORDER - 1;
+
+	low = alloc_or_fail(test, PMD_ORDER - 1);
+	high = alloc_or_fail(test, PMD_ORDER - 1);
+	KUNIT_EXPECT_PTR_EQ(test, low, area);
+	unmapped_pages_free(high, PMD_ORDER - 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER - 1), 1);
+	unmapped_pages_free(low, PMD_ORDER - 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	expect_present(test, area, PMD_ORDER, true);
+}
+
+/* === When it fails ======================================================= */
+
+static void unmapped_test_exhausted(struct kunit *test)
+{
+	struct page *page;
+
+	use_fake_source(test, -1);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL, 0));
+	expect_count(test, 0, 0);
+
+	ctl.max_order = 0;
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL, 1));
+	unmapped_pages_free(page, 0);
+	expect_count(test, 0, 1);
+}
+
+static void unmapped_test_atomic(struct kunit *test)
+{
+	struct page *page;
+
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_ATOMIC, 0));
+	page = alloc_or_fail(test, 0);
+	unmapped_pages_free(page, 0);
+	page = unmapped_pages_alloc(GFP_ATOMIC, 2);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	expect_count(test, 4, UNMAPPED_BLOCK_PAGES - 4);
+	unmapped_pages_free(page, 2);
+}
+
+/* The direct map fails at some page of a block: all is as before. */
+static void unmapped_test_unmap_fails(struct kunit *test)
+{
+	static const unsigned int at[] = { 0, 1, 255, 511 };
+	unsigned long fails = unmapped_event_count(UNMAPPED_REFILL_FAIL);
+	struct unmapped_count count;
+	struct page *area;
+	int i;
+
+	area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		use_area(test, area, UNMAPPED_BLOCK_PAGES);
+		fail_direct_map(test, false, at[i], 1);
+		KUNIT_EXPECT_NULL(test,
+			unmapped_pages_alloc(GFP_KERNEL, PMD_ORDER));
+		expect_present(test, area, PMD_ORDER, true);
+		KUNIT_EXPECT_FALSE(test, unmapped_page(area));
+
+		/* It went back to the page allocator: have it again. */
+		area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, area);
+	}
+	__free_pages(area, PMD_ORDER);
+	count_all(&count);
+	KUNIT_EXPECT_EQ(test, count.owned, 0);
+	KUNIT_EXPECT_GT(test, unmapped_event_count(UNMAPPED_REFILL_FAIL), fails);
+}
+
+/* If a block can't be unmapped, a smaller chunk may do. */
+static void unmapped_test_unmap_fails_once(struct kunit *test)
+{
+	struct page *page;
+
+	fail_direct_map(test, false, 0, 1);
+	page = alloc_or_fail(test, 0);
+	expect_present(test, page, 0, false);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER - 2), 1);
+	unmapped_pages_free(page, 0);
+}
+
+/* The direct map can't be restored: the page is never seen again. */
+static void unmapped_test_restore_fails(struct kunit *test)
+{
+	struct unmapped_count before, after;
+
+	count_all(&before);
+	use_fake_source(test, 0);
+	ctl.fail_both = true;
+	fail_direct_map(test, false, 0, 2);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL, 0));
+	count_all(&after);
+	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 1);
+	KUNIT_EXPECT_EQ(test, after.owned, 0);
+}
+
+/* The direct map fails while a block is given back: it stays in the cache. */
+static void unmapped_test_map_fails(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	unsigned long block = page_to_pfn(page) & ~(UNMAPPED_BLOCK_PAGES - 1);
+
+	unmapped_pages_free(page, 0);
+	fail_direct_map(test, true, 100, 1);
+	KUNIT_EXPECT_EQ(test, drain_all(), 0);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_present(test, pfn_to_page(block), PMD_ORDER, false);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	expect_present(test, pfn_to_page(block), PMD_ORDER, true);
+}
+
+/* === Put paths and contexts ============================================== */
+
+static void unmapped_test_late_reference(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+
+	with_page(test, page, MARK, true);
+	get_page(page);
+	unmapped_pages_free(page, 0);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, with_page(test, page, MARK, false), 0);
+	put_page(page);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 0);
+}
+
+/* The head's late reference keeps the head only, as in __free_pages(). */
+static void unmapped_test_late_reference_high_order(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 4);
+
+	get_page(page);
+	unmapped_pages_free(page, 4);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+static void unmapped_test_put_paths(struct kunit *test)
+{
+	struct page *page[4];
+	struct folio *folio;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		page[i] = alloc_or_fail(test, 0);
+	__free_page(page[0]);
+	put_page(page[1]);
+	folio_put(page_folio(page[2]));
+	release_pages(&page[3], 1);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+
+	folio = unmapped_folio_alloc(GFP_KERNEL, 2);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	folio_get(folio);
+	folio_put_refs(folio, 2);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+
+/* Ordinary pages of a pageblock that has a fragment are freed as ever. */
+static void unmapped_test_neighbours(struct kunit *test)
+{
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, 2);
+	struct page *page;
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	split_page(area, 2);
+	use_area(test, area, 1);
+	page = alloc_or_fail(test, 0);
+	KUNIT_ASSERT_PTR_EQ(test, page, area);
+
+	__free_page(area + 1);
+	expect_count(test, 1, 0);
+	unmapped_pages_free(page, 0);
+	expect_count(test, 0, 1);
+	__free_page(area + 2);
+	__free_page(area + 3);
+	expect_count(test, 0, 1);
+	KUNIT_EXPECT_EQ(test, drain_all(), 1);
+}
+
+static void put_marked_page(void *page)
+{
+	put_page(page);
+}
+
+static void unmapped_test_put_in_hardirq(struct kunit *test)
+{
+	int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		struct page *page = unmapped_pages_alloc(GFP_KERNEL, 0);
+
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (!page)
+			break;
+		with_page(test, page, MARK, true);
+		smp_call_function_single(cpu, put_marked_page, page, true);
+		expect_zero(test, page, 0);
+	}
+	cpus_read_unlock();
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+
+struct put_work {
+	struct work_struct work;
+	struct page *page;
+};
+
+static void put_in_softirq(struct work_struct *work)
+{
+	put_page(container_of(work, struct put_work, work)->page);
+}
+
+static void unmapped_test_put_in_softirq(struct kunit *test)
+{
+	struct put_work put = { .page = alloc_or_fail(test, 0) };
+
+	with_page(test, put.page, MARK, true);
+	INIT_WORK_ONSTACK(&put.work, put_in_softirq);
+	queue_work(system_bh_wq, &put.work);
+	flush_work(&put.work);
+	destroy_work_on_stack(&put.work);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, put.page, 0);
+}
+
+static void unmapped_test_put_irqs_off(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 2);
+	unsigned long flags;
+
+	fill_pages(test, page, 2);
+	local_irq_save(flags);
+	unmapped_pages_free(page, 2);
+	local_irq_restore(flags);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 2);
+}
+
+/* Where no lock can be taken, the page is put back a little later. */
+static void unmapped_test_put_nolock(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 1);
+	struct unmapped_zone *uz;
+	unsigned long flags, used;
+
+	uz = &unmapped_node(page_to_nid(page))->zones[page_zonenum(page)];
+	fill_pages(test, page, 1);
+	local_irq_save(flags);
+	free_pages_nolock(page, 1);
+	used = uz->count.used;
+	local_irq_restore(flags);
+	irq_work_sync(&uz->deferred_work);
+	KUNIT_EXPECT_EQ(test, used, 2);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 1);
+}
+
+/* === Giving back ========================================================= */
+
+static void unmapped_test_drain_keeps_used(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct page *block = alloc_or_fail(test, PMD_ORDER);
+
+	unmapped_pages_free(block, PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	expect_present(test, page, 0, false);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	expect_count(test, 0, 0);
+}
+
+/* What was given back is an ordinary page again: it can be written to. */
+static void unmapped_test_usable_after_drain(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, PMD_ORDER);
+	unsigned long pfn = page_to_pfn(page);
+	struct page *again;
+
+	unmapped_pages_free(page, PMD_ORDER);
+	drain_all();
+	again = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, again);
+	memset(page_address(again), 0x5a, PAGE_SIZE << PMD_ORDER);
+	__free_pages(again, PMD_ORDER);
+	KUNIT_EXPECT_FALSE(test, PageUnmappedFree(pfn_to_page(pfn)));
+}
+
+/* Partly used blocks are used up before a whole one is broken. */
+static void unmapped_test_whole_blocks_last(struct kunit *test)
+{
+	struct page *block[2], *page;
+
+	block[0] = alloc_or_fail(test, PMD_ORDER);
+	block[1] = alloc_or_fail(test, PMD_ORDER);
+	unmapped_pages_free(block[0], PMD_ORDER);
+	page = alloc_or_fail(test, 0);
+	unmapped_pages_free(block[1], PMD_ORDER);
+
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	unmapped_pages_free(alloc_or_fail(test, 8), 8);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	unmapped_pages_free(page, 0);
+}
+
+/* === Suite =============================================================== */
+
+static int unmapped_test_init(struct kunit *test)
+{
+	if (unmapped_alloc_enable())
+		kunit_skip(test, "the allocator is not available on this boot");
+
+	memset(&ctl, 0, sizeof(ctl));
+	drain_all();
+	expect_count(test, 0, 0);
+	return 0;
+}
+
+static void unmapped_test_exit(struct kunit *test)
+{
+	int nid;
+
+	if (!unmapped_alloc_available())
+		return;
+
+	for_each_online_node(nid)
+		KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(nid));
+	ctl.nr_fails = 0;
+	drain_all();
+	expect_count(test, 0, 0);
+	for_each_online_node(nid)
+		KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(nid));
+}
+
+static struct kunit_case unmapped_test_cases[] = {
+	KUNIT_CASE(unmapped_test_orders),
+	KUNIT_CASE(unmapped_test_bad_order),
+	KUNIT_CASE(unmapped_test_compound),
+	KUNIT_CASE(unmapped_test_split_merge),
+	KUNIT_CASE(unmapped_test_free_by_page),
+	KUNIT_CASE(unmapped_test_all_distinct),
+	KUNIT_CASE(unmapped_test_reuse_is_zero),
+	KUNIT_CASE(unmapped_test_freed_is_zero),
+	KUNIT_CASE(unmapped_test_window),
+	KUNIT_CASE(unmapped_test_large_entry_kept),
+	KUNIT_CASE(unmapped_test_one_flush_a_block),
+	KUNIT_CASE(unmapped_test_fragment),
+	KUNIT_CASE(unmapped_test_fragments_become_block),
+	KUNIT_CASE(unmapped_test_exhausted),
+	KUNIT_CASE(unmapped_test_atomic),
+	KUNIT_CASE(unmapped_test_unmap_fails),
+	KUNIT_CASE(unmapped_test_unmap_fails_once),
+	KUNIT_CASE(unmapped_test_restore_fails),
+	KUNIT_CASE(unmapped_test_map_fails),
+	KUNIT_CASE(unmapped_test_late_reference),
+	KUNIT_CASE(unmapped_test_late_reference_high_order),
+	KUNIT_CASE(unmapped_test_put_paths),
+	KUNIT_CASE(unmapped_test_neighbours),
+	KUNIT_CASE(unmapped_test_put_in_hardirq),
+	KUNIT_CASE(unmapped_test_put_in_softirq),
+	KUNIT_CASE(unmapped_test_put_irqs_off),
+	KUNIT_CASE(unmapped_test_put_nolock),
+	KUNIT_CASE(unmapped_test_drain_keeps_used),
+	KUNIT_CASE(unmapped_test_usable_after_drain),
+	KUNIT_CASE(unmapped_test_whole_blocks_last),
+	{}
+};
+
+static struct kunit_suite unmapped_test_suite = {
+	.name = "unmapped_alloc",
+	.init = unmapped_test_init,
+	.exit = unmapped_test_exit,
+	.test_cases = unmapped_test_cases,
+};
+kunit_test_suite(unmapped_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests for the unmapped page allocator");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapped page allocator: which pages are the allocator's.
+ *
+ * The question is asked for every page that is freed anywhere in the system,
+ * and no page flag is to be had for the answer. A bit of the pageblock says it
+ * for a whole block. Where only fragments of a PMD-size area are owned, a
+ * second bit says so, and a bitmap of the area has the details; it exists as
+ * long as a page of the area is owned.
+ *
+ * Writers of the bitmaps hold the xarray's lock, readers are under RCU.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <linux/pageblock-flags.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "unmapped-alloc.h"
+
+/**
+ * struct unmapped_map - the owned pages of an area that has fragments
+ * @rcu: frees the map behind readers.
+ * @nr_owned: number of bits set in @owned.
+ * @owned: a bit for each page of the area.
+ */
+struct unmapped_map {
+	struct rcu_head rcu;
+	unsigned int nr_owned;
+	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
+};
+
+/* Maps by number of the PMD-size area. Locked with interrupts off. */
+static DEFINE_XARRAY_FLAGS(unmapped_maps, XA_FLAGS_LOCK_IRQ);
+
+static unsigned long area_index(const struct page *page)
+{
+	return page_to_pfn(page) >> PMD_ORDER;
+}
+
+static unsigned int area_offset(const struct page *page)
+{
+	return page_to_pfn(page) & (UNMAPPED_BLOCK_PAGES - 1);
+}
+
+/* A pageblock is a block on x86, but can be configured to be smaller. */
+static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
+{
+	unsigned long pfn = page_to_pfn(page) & ~(UNMAPPED_BLOCK_PAGES - 1);
+	unsigned long end = pfn + UNMAPPED_BLOCK_PAGES;
+
+	for (; pfn < end; pfn += pageblock_nr_pages) {
+		if (set)
+			set_pfnblock_bit(pfn_to_page(pfn), pfn, bit);
+		else
+			clear_pfnblock_bit(pfn_to_page(pfn), pfn, bit);
+	}
+}
+
+/**
+ * unmapped_kind() - what is this page to the allocator?
+ * @page: any page.
+ *
+ * Context: Any context. The answer is stable for a page that the caller has,
+ * or that it took from the free lists.
+ * Return: the kind of what @page is part of, UNMAPPED_NONE if not owned.
+ */
+enum unmapped_kind unmapped_kind(const struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+	struct unmapped_map *map;
+
+	if (get_pfnblock_bit(page, pfn, PB_unmapped_block))
+		return UNMAPPED_BLOCK;
+	if (!get_pfnblock_bit(page, pfn, PB_unmapped_fragment))
+		return UNMAPPED_NONE;
+
+	guard(rcu)();
+	map = xa_load(&unmapped_maps, area_index(page));
+	if (map && test_bit(area_offset(page), map->owned))
+		return UNMAPPED_FRAGMENT;
+	return UNMAPPED_NONE;
+}
+
+/* Find the area's map or insert @new, and leave with the xarray locked. */
+static struct unmapped_map *lock_map(struct page *page,
+				     struct unmapped_map *new, gfp_t gfp)
+{
+	struct unmapped_map *map;
+
+	xa_lock_irq(&unmapped_maps);
+	/* May drop the lock to allocate, but not after the exchange. */
+	map = __xa_cmpxchg(&unmapped_maps, area_index(page), NULL, new, gfp);
+	return map ? map : new;
+}
+
+static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
+			bool *first)
+{
+	struct unmapped_map *map, *new;
+	int err;
+
+	new = kzalloc_obj(*new, gfp);
+	if (!new)
+		return -ENOMEM;
+
+	map = lock_map(page, new, gfp);
+	err = xa_err(map);
+	if (!err) {
+		bitmap_set(map->owned, area_offset(page), 1U << order);
+		map->nr_owned += 1U << order;
+		mark_area(page, PB_unmapped_fragment, true);
+	}
+	xa_unlock_irq(&unmapped_maps);
+
+	*first = map == new;
+	if (map != new)
+		kfree(new);
+	return err;
+}
+
+/**
+ * unmapped_own() - note that pages are the allocator's from now on
+ * @page: first page, taken from the page allocator.
+ * @order: its order.
+ * @gfp: flags for the memory that the note itself needs.
+ * @first: set to whether nothing else of the area was owned before.
+ *
+ * Context: Process context, may sleep if @gfp allows it.
+ * Return: 0 or -ENOMEM.
+ */
+int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
+{
+	if (order < PMD_ORDER)
+		return own_fragment(page, order, gfp, first);
+
+	mark_area(page, PB_unmapped_block, true);
+	*first = true;
+	return 0;
+}
+
+/* Erase the area's map once nothing of it is left to tell. */
+static void erase_map(struct page *page, struct unmapped_map *map)
+{
+	lockdep_assert_held(&unmapped_maps.xa_lock);
+
+	__xa_erase(&unmapped_maps, area_index(page));
+	mark_area(page, PB_unmapped_fragment, false);
+	kfree_rcu(map, rcu);
+}
+
+static void disown_fragment(struct page *page, unsigned int order)
+{
+	struct unmapped_map *map;
+	unsigned long flags;
+
+	xa_lock_irqsave(&unmapped_maps, flags);
+	map = xa_load(&unmapped_maps, area_index(page));
+	if (!WARN_ON_ONCE(!map)) {
+		bitmap_clear(map->owned, area_offset(page), 1U << order);
+		map->nr_owned -= 1U << order;
+		if (!map->nr_owned)
+			erase_map(page, map);
+	}
+	xa_unlock_irqrestore(&unmapped_maps, flags);
+}
+
+/**
+ * unmapped_disown() - forget pages that unmapped_own() noted
+ * @page: first page; no longer on a free list, not handed out.
+ * @order: its order.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_disown(struct page *page, unsigned int order)
+{
+	if (order < PMD_ORDER)
+		disown_fragment(page, order);
+	else
+		mark_area(page, PB_unmapped_block, false);
+}
+
+/**
+ * unmapped_fragments_to_block() - an area of fragments is a block now
+ * @page: first page of a PMD-size area, all of whose pages are owned and free.
+ *
+ * Context: Any context except NMI. Called with the zone's lock, so that
+ * nothing of the area is handed out meanwhile.
+ */
+void unmapped_fragments_to_block(struct page *page)
+{
+	struct unmapped_map *map;
+	unsigned long flags;
+
+	mark_area(page, PB_unmapped_block, true);
+
+	xa_lock_irqsave(&unmapped_maps, flags);
+	map = xa_load(&unmapped_maps, area_index(page));
+	if (!WARN_ON_ONCE(!map || map->nr_owned != UNMAPPED_BLOCK_PAGES))
+		erase_map(page, map);
+	xa_unlock_irqrestore(&unmapped_maps, flags);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapped page allocator: a mapping of one page for one CPU.
+ *
+ * Pages outside of the direct map must be cleared when they are freed, and
+ * that happens wherever the last reference is dropped: in softirq or hardirq
+ * context, with interrupts off, with any lock held. So the mapping can't
+ * allocate, can't sleep and can't ask other CPUs for anything.
+ *
+ * Each possible CPU has one page of kernel address space, its window, whose
+ * page table exists since boot. The CPU maps a page there with interrupts off,
+ * does its work, unmaps it and flushes its own TLB. No flush of other CPUs is
+ * needed: they never access an address in this CPU's window. They might fill a
+ * TLB entry for it speculatively while a page is mapped; nothing
+ * architectural ever uses such an entry.
+ *
+ * kmap_local_page() does not serve: without HIGHMEM it returns the address in
+ * the direct map.
+ */
+
+#include <linux/highmem.h>
+#include <linux/irqflags.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/pgtable.h>
+#include <linux/vmalloc.h>
+
+#include <kunit/visibility.h>
+
+#include <asm/tlbflush.h>
+
+#include "unmapped-alloc.h"
+
+/**
+ * struct unmapped_window - where a CPU maps a page
+ * @addr: the address.
+ * @pte: the page table entry of @addr. Only written by its own CPU, with
+ *	interrupts off.
+ *	Invariant: none, and not in this CPU's TLB, while interrupts are on.
+ */
+struct unmapped_window {
+	unsigned long addr;
+	pte_t *pte;
+};
+
+static DEFINE_PER_CPU(struct unmapped_window, unmapped_windows);
+
+/*
+ * Distance of two windows: their page table entries are in different cache
+ * lines, so that CPUs clearing pages at the same time don't disturb each other.
+ */
+#define WINDOW_STRIDE	(SMP_CACHE_BYTES / sizeof(pte_t) * PAGE_SIZE)
+
+static int __init find_pte(pte_t *pte, unsigned long addr, void *start)
+{
+	unsigned long offset = addr - (unsigned long)start;
+	struct unmapped_window *window;
+
+	if (offset % WINDOW_STRIDE)
+		return 0;
+
+	window = per_cpu_ptr(&unmapped_windows, offset / WINDOW_STRIDE);
+	window->addr = addr;
+	window->pte = pte;
+	return 0;
+}
+
+/**
+ * unmapped_window_init() - make the windows of all possible CPUs
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init unmapped_window_init(void)
+{
+	unsigned long size = nr_cpu_ids * WINDOW_STRIDE;
+	struct vm_struct *area;
+	int err;
+
+	/* Sparse: readers of /proc/kcore see zeroes here. */
+	area = get_vm_area(size, VM_SPARSE);
+	if (!area)
+		return -ENOMEM;
+
+	err = apply_to_page_range(&init_mm, (unsigned long)area->addr, size,
+				  find_pte, area->addr);
+	if (err)
+		free_vm_area(area);
+	return err;
+}
+
+/**
+ * unmapped_window_map() - map a page for this CPU only
+ * @page: any page, in the direct map or not.
+ *
+ * There is one window for each CPU, so calls do not nest.
+ *
+ * Context: Interrupts off until unmapped_window_unmap().
+ * Return: the address.
+ */
+void *unmapped_window_map(struct page *page)
+{
+	struct unmapped_window *window = this_cpu_ptr(&unmapped_windows);
+
+	lockdep_assert_irqs_disabled();
+	VM_WARN_ON_ONCE(!pte_none(ptep_get(window->pte)));
+
+	/* The entry must be seen by the MMU now, not when a batch ends. */
+	lazy_mmu_mode_pause();
+	set_pte_at(&init_mm, window->addr, window->pte,
+		   mk_pte(page, PAGE_KERNEL));
+	return (void *)window->addr;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_window_map);
+
+/**
+ * unmapped_window_unmap() - undo unmapped_window_map()
+ *
+ * Context: Interrupts off since unmapped_window_map().
+ */
+void unmapped_window_unmap(void)
+{
+	struct unmapped_window *window = this_cpu_ptr(&unmapped_windows);
+
+	lockdep_assert_irqs_disabled();
+
+	pte_clear(&init_mm, window->addr, window->pte);
+	local_flush_tlb_kernel_page(window->addr);
+	lazy_mmu_mode_resume();
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_window_unmap);
+
+/**
+ * unmapped_clear_page() - clear a page that is not in the direct map
+ * @page: the page.
+ *
+ * Interrupts are off while one page is cleared.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_clear_page(struct page *page)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	clear_page(unmapped_window_map(page));
+	unmapped_window_unmap();
+	local_irq_restore(flags);
+}

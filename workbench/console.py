@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What in a kernel's console output means that something is wrong."""
+
+import re
+
+SPLATS = [re.compile(pattern) for pattern in (
+    r"\bBUG: ",
+    r"\bWARNING: ",
+    r"\bINFO: (rcu|task|possible|suspicious|trying)",
+    r"\bOops\b",
+    r"\bKernel panic",
+    r"\bgeneral protection fault",
+    r"\bUBSAN:",
+    r"\bKASAN:",
+    r"Bad page state",
+    r"kernel BUG at",
+    r"soft lockup",
+    r"hard LOCKUP",
+    r"scheduling while atomic",
+    r"sleeping function called",
+    r"possible recursive locking",
+    r"unreferenced object",
+    r"refcount_t:",
+    r"list_(add|del) corruption",
+    r"unmapped_alloc: direct map not restored",
+    r"Call Trace:",
+)]
+
+# Lines that match a splat and are none, each with its reason.
+ALLOWED = [re.compile(pattern) for pattern, _reason in (
+    (r"unmapped_alloc: direct map not restored",
+     "the KUnit test unmapped_test_restore_fails makes it fail"),
+)]
+
+# The report of the OOM killer has a call trace. It starts and ends so:
+OOM_START = re.compile(r"invoked oom-killer:")
+OOM_END = re.compile(r"Out of memory: Killed process|Memory cgroup out of memory: Killed")
+
+
+def splats(text, allow=()):
+    """The lines of a console that mean trouble.
+
+    allow: reasons why more is allowed here; "oom" accepts the OOM killer's
+    reports, "lost" the message of memory lost on purpose.
+    """
+    found, in_oom = [], False
+    for line in text.splitlines():
+        if OOM_START.search(line):
+            in_oom = True
+            if "oom" not in allow:
+                found.append(line)
+        if OOM_END.search(line):
+            in_oom = False
+        if in_oom and "Call Trace:" in line:
+            continue
+        if "lost" in allow and any(a.search(line) for a in ALLOWED):
+            continue
+        if any(s.search(line) for s in SPLATS):
+            found.append(line)
+    return found

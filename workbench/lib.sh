@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Sourced by the scripts in workbench/bin.
+set -euo pipefail
+
+# What was given to our make is not for the kernel's.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+WB=$TOP/workbench
+BUILD=$TOP/build
+LINUX=$BUILD/linux
+STAGE=${0##*/}
+
+# shellcheck source=workbench/base.conf
+. "$WB/base.conf"
+
+say() { printf '%s: %s\n' "$STAGE" "$*"; }
+die() { printf '%s: error: %s\n' "$STAGE" "$*" >&2; exit 1; }
+
+# logged NAME COMMAND...: run a long step with its output in a log, say every
+# 20 seconds where it is, and show the log's end if it fails.
+logged() {
+	local log=$BUILD/log/$1.log name=$1 pid start=$SECONDS tick=0
+	shift
+	mkdir -p "${log%/*}"
+	say "$name (log: ${log#"$TOP"/})"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 $pid 2>/dev/null; do
+		sleep 0.5
+		tick=$((tick + 1))
+		((tick % 40)) || printf '  %4ds  %s\n' $((SECONDS - start)) \
+			"$(tail -n 1 "$log" | cut -c1-68)"
+	done
+	wait $pid && return 0
+	printf '%s\n' "--- end of ${log#"$TOP"/} ---" >&2
+	tail -n 25 "$log" >&2
+	die "$name failed; all of its output is in ${log#"$TOP"/}"
+}
+
+# The version of an unpacked kernel tree.
+tree_version() {
+	awk -F' *= *' '/^(VERSION|PATCHLEVEL|SUBLEVEL) *=/ { v = v s $2; s = "." }
+		/^NAME/ { print v; exit }' "$1/Makefile"
+}
+
+# Names of the variants: each has its fragments in workbench/config.
+variant_fragments() {
+	case $1 in
+	base)	echo image.config ;;
+	plain)	echo image.config unmapped.config ;;
+	debug)	echo image.config unmapped.config debug.config ;;
+	off)	echo image.config off.config ;;
+	*)	die "there is no variant '$1'; there are: base, plain, debug, off" ;;
+	esac
+}
+
+# Where a variant is built.
+variant_dir() {
+	case $1 in
+	plain)	echo "$BUILD/x86_64" ;;
+	*)	echo "$BUILD/x86_64-$1" ;;
+	esac
+}
+
+# ccache, if there is one, finds the same file in another clone too.
+export CCACHE_BASEDIR=$TOP CCACHE_NOHASHDIR=1
+CCACHE=$(command -v ccache || true)
+
+# What the kernel's own make is called with.
+kmake() {
+	make --no-print-directory -j"$(nproc)" ARCH=x86_64 \
+		CC="${CCACHE:+ccache }gcc" LOCALVERSION= KBUILD_BUILD_USER=workbench \
+		KBUILD_BUILD_HOST=workbench \
+		KBUILD_BUILD_TIMESTAMP="Thu Jan  1 00:00:00 UTC 2026" "$@"
+}

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Sourced after lib.sh: patches/series, and how it becomes commits.
+#
+# Each line of the series names a patch and the new files it introduces. The
+# patch has the edits to the files that the kernel has already; the new files
+# are in this repository, under the same path.
+
+# Where build/linux was when it was last in step with patches/.
+ASSEMBLED=refs/workbench/assembled
+
+# Folders of the kernel tree: what is in them here is a new file of the kernel.
+KERNEL_DIRS=(arch block crypto Documentation drivers fs include init io_uring
+	ipc kernel lib mm net samples scripts security tools virt)
+
+# The commits have to come out the same wherever they are made.
+export GIT_COMMITTER_NAME="Unmapped Page Allocator"
+export GIT_COMMITTER_EMAIL="workbench@unmapped-alloc.invalid"
+export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
+
+series_lines() {
+	[ ! -e "$TOP/patches/series" ] || sed 's/#.*//' "$TOP/patches/series" | grep -v '^[[:space:]]*$' || true
+}
+series_patches() { series_lines | awk '{ print $1 }'; }
+series_files() { series_lines | awk '{ for (i = 2; i <= NF; i++) print $i }'; }
+
+# New files of the kernel that this repository has.
+new_files() {
+	local dir dirs=()
+	for dir in "${KERNEL_DIRS[@]}"; do
+		[ -d "$TOP/$dir" ] && dirs+=("$dir")
+	done
+	(cd "$TOP" && find "${dirs[@]}" -type f ! -name '*~' ! -name '*.orig' | LC_ALL=C sort)
+}
+
+check_new_files() {
+	local odd
+	odd=$(LC_ALL=C comm -3 <(new_files) <(series_files | LC_ALL=C sort))
+	[ -z "$odd" ] ||
+		die "patches/series and the new files of this repository differ in: $(echo $odd)
+Each new file stands behind the patch that introduces it, once."
+}
+
+git_linux() { git -C "$LINUX" "$@"; }
+
+add_new_file() {
+	local mode=100644
+	[ -x "$TOP/$1" ] && mode=100755
+	git_linux update-index --add --cacheinfo \
+		"$mode,$(git_linux hash-object -w "$TOP/$1"),$1"
+}
+
+# Apply one patch to the index. git knows no fuzz: each line has to fit.
+apply_patch() {
+	local patch=$1 tmp=$2 file
+	shift 2
+	[ -f "$TOP/patches/$patch" ] || die "patches/series names $patch, which is not there"
+	git mailinfo -b "$tmp/message" "$tmp/diff" <"$TOP/patches/$patch" >"$tmp/info"
+	git_linux apply --cached --whitespace=nowarn "$tmp/diff" ||
+		die "patches/$patch does not apply to $(tree_version "$LINUX") with what comes before it"
+	for file in "$@"; do
+		add_new_file "$file"
+	done
+}
+
+mail_field() { sed -n "s/^$1: //p" "$2/info"; }
+
+commit_patch() {
+	local tmp=$1 parent=$2 subject
+	subject=$(mail_field Subject "$tmp" | sed 's/^\[PATCH[^]]*\] *//')
+	{ printf '%s\n\n' "$subject"; cat "$tmp/message"; } >"$tmp/commit"
+	GIT_AUTHOR_NAME=$(mail_field Author "$tmp") \
+	GIT_AUTHOR_EMAIL=$(mail_field Email "$tmp") \
+	GIT_AUTHOR_DATE=$(mail_field Date "$tmp") git_linux commit-tree "$(git_linux write-tree)" -p "$parent" -F "$tmp/commit"
+}
+
+# Make the commits of the series without touching the work tree; prints the
+# last one. Stops at a patch that does not fit.
+assemble() {
+	local tmp parent patch files
+	check_new_files
+	tmp=$(mktemp -d)
+	parent=$(git_linux rev-parse base)
+	export GIT_INDEX_FILE=$tmp/index
+	git_linux read-tree base
+	while read -r patch files; do
+		# shellcheck disable=SC2086
+		apply_patch "$patch" "$tmp" $files
+		parent=$(commit_patch "$tmp" "$parent")
+	done < <(series_lines)
+	unset GIT_INDEX_FILE
+	rm -rf "$tmp"
+	echo "$parent"
+}

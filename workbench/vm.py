@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boot a kernel of the workbench in QEMU, run a job in it, judge how it went.
+
+The VM talks to this program through a virtio port of its own (see vm/init).
+Only a "done" there, followed by a clean power-off and a console without
+splats, is success: a panic, a warning, a hang and silence are not.
+"""
+
+import argparse
+import json
+import mmap
+import os
+import pathlib
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import console
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+MARK = bytes(((i * 151 + 73) & 0xff) ^ 0xa5 for i in range(32))
+
+
+class VMError(Exception):
+    """The VM did not do its job; the text says how."""
+
+
+class Machine:
+    """One run of QEMU: where its files are, and what came out of it."""
+
+    def __init__(self, image, name, memory=1024, cpus=2, append=""):
+        self.image = pathlib.Path(image)
+        self.dir = TOP / "build" / "vm" / name
+        self.memory, self.cpus, self.append = memory, cpus, append
+        self.said, self.results, self.asked = [], {}, []
+        self.done = False
+        shutil.rmtree(self.dir, ignore_errors=True)
+        self.dir.mkdir(parents=True)
+
+    @property
+    def console_file(self):
+        return self.dir / "console.log"
+
+    def command(self, interactive=False):
+        for name in ("bzImage", "initramfs.cpio"):
+            if not (self.image / name).exists():
+                raise VMError(f"{self.image / name} is not there; 'make kernel' and 'make test' build it")
+        if not shutil.which("qemu-system-x86_64"):
+            raise VMError("qemu-system-x86_64 is not installed; 'make deps' does that")
+        command = [
+            "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
+            "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,+svm",
+            "-smp", str(self.cpus), "-m", str(self.memory),
+            "-kernel", self.image / "bzImage", "-initrd", self.image / "initramfs.cpio",
+            "-append", f"console=ttyS0 panic=-1 {self.append}",
+            "-device", "virtio-serial-pci", "-device", "edu",
+        ]
+        if interactive:
+            return command + ["-serial", "mon:stdio"]
+        return command + [
+            "-serial", f"file:{self.console_file}",
+            "-chardev", f"socket,id=host,path={self.dir}/host.sock,server=on,wait=off",
+            "-device", "virtserialport,chardev=host,name=host",
+            "-qmp", f"unix:{self.dir}/qmp.sock,server=on,wait=off",
+        ]
+
+    def run(self, timeout, answer=None, echo=None):
+        """Boot, follow the port until the VM is gone. Returns nothing;
+        raises VMError if there was no verdict."""
+        with open(self.dir / "qemu.log", "wb") as log:
+            qemu = subprocess.Popen([str(word) for word in self.command()],
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self._follow(qemu, time.monotonic() + timeout, timeout, answer, echo)
+        finally:
+            if qemu.poll() is None:
+                qemu.kill()
+            qemu.wait()
+        if not self.done:
+            raise VMError("the VM ended without a verdict")
+
+    def _connect(self, qemu, path):
+        port = socket.socket(socket.AF_UNIX)
+        for _ in range(200):
+            try:
+                # Relative: a socket's path may have about 100 characters.
+                port.connect(os.path.relpath(path))
+                return port
+            except OSError:
+                if qemu.poll() is not None:
+                    break
+                time.sleep(0.05)
+        raise VMError(f"QEMU did not start; see {self.dir / 'qemu.log'}")
+
+    def _follow(self, qemu, deadline, timeout, answer, echo):
+        port = self._connect(qemu, self.dir / "host.sock")
+        pending, result = b"", None
+        with port, selectors.DefaultSelector() as selector:
+            selector.register(port, selectors.EVENT_READ)
+            while qemu.poll() is None:
+                if time.monotonic() > deadline:
+                    raise VMError(f"the VM was not done after {timeout} seconds")
+                if not selector.select(0.2):
+                    continue
+                data = port.recv(65536)
+                if not data:
+                    break
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    result = self._line(line.decode(errors="replace"), result, port,
+                                        qemu, answer, echo)
+        qemu.wait(timeout=30)
+
+    def _line(self, line, result, port, qemu, answer, echo):
+        """One line from the VM; returns the result it is part of, if any."""
+        if result is not None:
+            if line == "end":
+                return None
+            self.results[result].append(line)
+            return result
+        verb, _, rest = line.partition(" ")
+        if verb == "result":
+            self.results[rest] = []
+            return rest
+        if verb == "say":
+            self.said.append(rest)
+            if echo:
+                echo(rest)
+        elif verb == "ask":
+            self.asked.append((rest, answer(self, qemu) if answer else None))
+            port.sendall(b"go on\n")
+        elif verb == "done":
+            self.done = True
+        return None
+
+    def console(self):
+        try:
+            return self.console_file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def count_secrets(self, qemu):
+        """How many secrets are anywhere in the VM's memory? (QMP pmemsave)"""
+        dump = self.dir / "memory"
+        with self._connect(qemu, self.dir / "qmp.sock") as port, port.makefile("rw") as qmp:
+            def call(name, **arguments):
+                json.dump({"execute": name, "arguments": arguments}, qmp)
+                qmp.write("\n")
+                qmp.flush()
+                while True:
+                    reply = json.loads(qmp.readline())
+                    if "error" in reply:
+                        raise VMError(f"QMP {name}: {reply['error']['desc']}")
+                    if "return" in reply:
+                        return
+            qmp.readline()
+            call("qmp_capabilities")
+            call("stop")
+            call("pmemsave", val=0, size=self.memory << 20, filename=str(dump))
+            call("cont")
+        with open(dump, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            count, at = 0, memory.find(MARK)
+            while at >= 0:
+                count, at = count + 1, memory.find(MARK, at + 1)
+        dump.unlink()
+        return count
+
+
+def run_job(image, name, job, args=(), timeout=120, allow=(), **options):
+    """Run a job in a VM. Returns the machine; raises VMError if there was no
+    verdict, or if the kernel complained."""
+    run_options = {key: options.pop(key) for key in ("answer", "echo") if key in options}
+    append = f"job={job} " + (f"args={','.join(args)} " if args else "") + options.pop("append", "")
+    machine = Machine(image, name, append=append, **options)
+    error = None
+    try:
+        machine.run(timeout, **run_options)
+    except VMError as caught:
+        error = caught
+    splats = console.splats(machine.console(), allow)
+    if not error and not splats:
+        return machine
+    text = "\n".join([str(error)] * bool(error) + [f"on the console: {line}" for line in splats[:5]])
+    end = "\n".join(f"    {line}" for line in machine.console().splitlines()[-15:])
+    raise VMError(f"{text}\nThe console is in {machine.console_file.relative_to(TOP)}, its end:\n{end}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("image", help="folder with bzImage and initramfs.cpio")
+    parser.add_argument("job", nargs="?", help="job in workbench/vm/jobs; none: a shell")
+    parser.add_argument("args", nargs="*", help="arguments of the job")
+    parser.add_argument("--memory", type=int, default=4096, help="MiB")
+    parser.add_argument("--cpus", type=int, default=2)
+    options = parser.parse_args()
+    try:
+        if options.job:
+            run_job(options.image, options.job, options.job, options.args, timeout=600,
+                    allow=("oom",), memory=options.memory, cpus=options.cpus,
+                    echo=lambda line: print(line, flush=True))
+        else:
+            machine = Machine(options.image, "shell", options.memory, options.cpus)
+            subprocess.run([str(word) for word in machine.command(interactive=True)], check=False)
+    except VMError as error:
+        sys.exit(f"vm: error: {error}")
+
+
+if __name__ == "__main__":
+    main()

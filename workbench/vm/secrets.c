@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Keep secrets in memfd_secret(2) memory until told to free them; or make
+ * memory short.
+ *
+ *	secrets MIB		keep that much, wait for a line, free it
+ *	secrets --pressure	a child takes memory until the kernel kills it
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE	4096UL
+#define MARK	32
+
+/*
+ * The mark of a secret, byte by byte: it exists nowhere but in the secret
+ * memory, not in this program nor on its stack, so that a search of the whole
+ * machine's memory finds secrets only. workbench/vm.py knows it.
+ */
+static unsigned char mark(unsigned int i)
+{
+	return (unsigned char)(i * 151 + 73) ^ 0xa5;
+}
+
+static int mark_pages(volatile unsigned char *mem, unsigned long size)
+{
+	unsigned long page;
+	unsigned int i;
+
+	for (page = 0; page < size; page += PAGE) {
+		for (i = 0; i < MARK; i++)
+			mem[page + 64 + i] = mark(i);
+		*(volatile unsigned long *)(mem + page) = page;
+	}
+	return 0;
+}
+
+static int check_pages(volatile unsigned char *mem, unsigned long size)
+{
+	unsigned long page;
+	unsigned int i;
+
+	for (page = 0; page < size; page += PAGE) {
+		if (*(volatile unsigned long *)(mem + page) != page)
+			return -1;
+		for (i = 0; i < MARK; i++)
+			if (mem[page + 64 + i] != mark(i))
+				return -1;
+	}
+	return 0;
+}
+
+static int fail(const char *what)
+{
+	printf("%s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+static int keep(unsigned long size)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char line[16];
+	void *mem;
+	int fd;
+
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	fd = syscall(SYS_memfd_secret, 0);
+	if (fd < 0)
+		return fail("memfd_secret");
+	if (ftruncate(fd, size))
+		return fail("ftruncate");
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		return fail("mmap");
+
+	mark_pages(mem, size);
+	if (check_pages(mem, size))
+		return fail("the secrets are not what was written");
+	printf("%lu MiB of secrets kept and read back\n", size >> 20);
+	fflush(stdout);
+
+	if (!fgets(line, sizeof(line), stdin))
+		return fail("waiting");
+	if (check_pages(mem, size))
+		return fail("the secrets changed while they were kept");
+	munmap(mem, size);
+	close(fd);
+	printf("the secrets were intact, and are freed\n");
+	return 0;
+}
+
+static void take_all_memory(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+	char *mem;
+
+	if (fd < 0 || write(fd, "1000", 4) != 4)
+		exit(1);
+	for (;;) {
+		mem = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (mem == MAP_FAILED)
+			exit(1);
+	}
+}
+
+static int pressure(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return fail("fork");
+	if (!pid)
+		take_all_memory();
+	if (waitpid(pid, &status, 0) != pid)
+		return fail("wait");
+	return !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long mib = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
+
+	if (argc == 2 && !strcmp(argv[1], "--pressure"))
+		return pressure();
+	if (!mib) {
+		fprintf(stderr, "usage: secrets MIB | --pressure\n");
+		return 2;
+	}
+	return keep(mib << 20);
+}
