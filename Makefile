@@ -8,6 +8,8 @@ BASE ?=
 CASE ?=
 KERNEL_SRC ?=
 export KERNEL_SRC
+# Debian's python has the modules that the kernel's scripts need.
+export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
 variants := base plain debug off
 parameters := VARIANT SIZE BASE CASE KERNEL_SRC

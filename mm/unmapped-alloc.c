@@ -31,10 +31,13 @@
  * Lock order:
  *
  * 1. unmapped_node::refill_lock, a mutex around taking a block
- * 2. locks of the page allocator and of the direct map (cpa_lock on x86),
- *    never with 3 held
- * 3. unmapped_zone::lock, interrupts off
- * 4. xarray lock in unmapped-owner.c, interrupts off
+ * 2. unmapped_zone::lock, interrupts off
+ * 3. xarray lock in unmapped-owner.c, interrupts off
+ * 4. locks of the slab and the page allocator: under 2 and 3 for kfree_rcu()
+ *
+ * The direct map is only changed without 2 and 3; it has locks of its own
+ * (cpa_lock on x86) and waits for other CPUs. The page allocator's free path
+ * comes here without a lock of its own.
  *
  * Memory cost: about 1 KiB for each node and zone; a cache line's worth of
  * page table for each possible CPU; 96 bytes for each area with fragments. None
@@ -66,7 +69,6 @@
 #include "unmapped-alloc.h"
 
 DEFINE_STATIC_KEY_FALSE(unmapped_alloc_key);
-EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_key);
 
 static struct unmapped_node *unmapped_nodes[MAX_NUMNODES] __ro_after_init;
 static bool unmapped_alloc_ready __ro_after_init;
@@ -554,8 +556,9 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_node_noprof);
 
 struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order)
 {
-	return page_rmappable_folio(unmapped_pages_alloc_node_noprof(
-			gfp | __GFP_COMP, order, NUMA_NO_NODE));
+	gfp |= __GFP_COMP;
+	return page_rmappable_folio(unmapped_pages_alloc_node_noprof(gfp, order,
+								     NUMA_NO_NODE));
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_alloc_noprof);
 
@@ -567,6 +570,15 @@ void unmapped_pages_free(struct page *page, unsigned int order)
 	__free_pages(page, order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_free);
+
+void unmapped_folio_clear(struct folio *folio)
+{
+	long i;
+
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		unmapped_clear_page(folio_page(folio, i));
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_clear);
 
 static void put_chunk(struct unmapped_zone *uz, struct page *page,
 		      unsigned int order)

@@ -20,7 +20,7 @@
 #ifdef CONFIG_UNMAPPED_ALLOC
 
 #define UNMAPPED_NR_ORDERS	(PMD_ORDER + 1)
-#define UNMAPPED_BLOCK_PAGES	(1UL << PMD_ORDER)
+#define UNMAPPED_BLOCK_PAGES	(PMD_SIZE >> PAGE_SHIFT)
 
 /* The zones that memory can come from: it is neither highmem nor movable. */
 #define UNMAPPED_NR_ZONES	(ZONE_NORMAL + 1)
@@ -73,38 +73,52 @@ struct unmapped_count {
 
 /**
  * struct unmapped_zone - the cache of one zone of one node
- * @lock: protects all fields but @deferred. Taken from any context except NMI,
- *	therefore always with interrupts off. Leaf: only the xarray lock of the
- *	fragments nests inside.
- * @free: free pages by kind and order. A free chunk's first page has the page
- *	type PGTY_unmapped_free, its order in page->private and is linked by
- *	page->buddy_list. Most recently freed first.
- *	Invariant: the contents of every page on these lists are zero.
- * @nr_free: number of entries on each of the lists. Written under @lock, read
- *	without it by the shrinker, which can live with an old value.
- * @count: see struct unmapped_count.
- * @deferred: pages freed where @lock can't be taken, until @deferred_work ran.
- * @deferred_work: puts the pages on @deferred where they belong.
  */
 struct unmapped_zone {
+	/**
+	 * @lock: protects all fields but @deferred. Taken from any context
+	 * except NMI, therefore always with interrupts off. Only the xarray
+	 * lock of the fragments nests inside.
+	 */
 	spinlock_t lock;
+	/**
+	 * @free: free pages by kind and order. A free chunk's first page has
+	 * the page type PGTY_unmapped_free, its order in page->private and is
+	 * linked by page->buddy_list. Most recently freed first.
+	 *
+	 * Invariant: the contents of every page on these lists are zero.
+	 */
 	struct list_head free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
+	/**
+	 * @nr_free: number of entries on each of the lists. Written under
+	 * @lock, read without it by the shrinker, which can live with an old
+	 * value.
+	 */
 	unsigned long nr_free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
+	/** @count: see struct unmapped_count. */
 	struct unmapped_count count;
+	/**
+	 * @deferred: pages freed where @lock can't be taken, until
+	 * @deferred_work ran.
+	 */
 	struct llist_head deferred;
+	/** @deferred_work: puts the pages on @deferred where they belong. */
 	struct irq_work deferred_work;
 } ____cacheline_internodealigned_in_smp;
 
 /**
  * struct unmapped_node - the caches of one node
- * @refill_lock: held by whoever takes a block from the page allocator, so that
- *	concurrent callers on an empty cache wait for that block instead of
- *	each taking one. No direct reclaim that may enter a filesystem or start
- *	I/O runs under it: a caller waits for it with whatever locks it has.
- * @zones: the caches by zone.
  */
 struct unmapped_node {
+	/**
+	 * @refill_lock: held by whoever takes a block from the page allocator,
+	 * so that concurrent callers on an empty cache wait for that block
+	 * instead of each taking one. No direct reclaim that may enter a
+	 * filesystem or start I/O runs under it: a caller waits for it with
+	 * whatever locks it has.
+	 */
 	struct mutex refill_lock;
+	/** @zones: the caches by zone. */
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
 

@@ -17,6 +17,7 @@ static const char * const kind_names[] = {
 	[UNMAPPED_BLOCK]	= "Block",
 	[UNMAPPED_FRAGMENT]	= "Fragment",
 };
+
 static_assert(ARRAY_SIZE(kind_names) == UNMAPPED_NR_KINDS);
 
 static const char * const event_names[] = {
@@ -29,12 +30,13 @@ static const char * const event_names[] = {
 	[UNMAPPED_TLB_FLUSH]		= "tlb_flush",
 	[UNMAPPED_AREA_SPLIT]		= "area_split",
 };
+
 static_assert(ARRAY_SIZE(event_names) == UNMAPPED_NR_EVENTS);
 
 /* Call @show for each populated zone that the allocator can use. */
-static void for_each_cache(struct seq_file *m,
-			   void (*show)(struct seq_file *m, struct zone *zone,
-					struct unmapped_zone *uz))
+static void show_caches(struct seq_file *m,
+			void (*show)(struct seq_file *m, struct zone *zone,
+				     struct unmapped_zone *uz))
 {
 	struct zone *zone;
 
@@ -88,11 +90,11 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	for (i = 0; i <= PMD_ORDER; i++)
 		seq_printf(m, "%6d ", i);
 	seq_putc(m, '\n');
-	for_each_cache(m, show_free);
+	show_caches(m, show_free);
 
 	seq_printf(m, "\n%-23s%22s %10s %10s %10s %10s\n", "Number of pages",
 		   "Owned", "Used", "Cached", "Transit", "Lost");
-	for_each_cache(m, show_pages);
+	show_caches(m, show_pages);
 
 	seq_puts(m, "\nEvents\n");
 	for (i = 0; i < UNMAPPED_NR_EVENTS; i++)

@@ -18,6 +18,7 @@
  * the direct map.
  */
 
+#include <linux/cpumask.h>
 #include <linux/highmem.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
@@ -54,12 +55,13 @@ static DEFINE_PER_CPU(struct unmapped_window, unmapped_windows);
 static int __init find_pte(pte_t *pte, unsigned long addr, void *start)
 {
 	unsigned long offset = addr - (unsigned long)start;
+	unsigned int cpu = offset / WINDOW_STRIDE;
 	struct unmapped_window *window;
 
-	if (offset % WINDOW_STRIDE)
+	if (offset % WINDOW_STRIDE || !cpu_possible(cpu))
 		return 0;
 
-	window = per_cpu_ptr(&unmapped_windows, offset / WINDOW_STRIDE);
+	window = per_cpu_ptr(&unmapped_windows, cpu);
 	window->addr = addr;
 	window->pte = pte;
 	return 0;

@@ -64,8 +64,8 @@ struct page *unmapped_pages_alloc_node_noprof(gfp_t gfp, unsigned int order,
  * unmapped_alloc_enable() must have succeeded before.
  * Return: the first page, with a reference count of 1, or NULL.
  */
-#define unmapped_pages_alloc_node(...) \
-	alloc_hooks(unmapped_pages_alloc_node_noprof(__VA_ARGS__))
+#define unmapped_pages_alloc_node(gfp, order, nid) \
+	alloc_hooks(unmapped_pages_alloc_node_noprof(gfp, order, nid))
 
 /**
  * unmapped_pages_alloc() - allocate pages absent from the direct map
@@ -93,8 +93,8 @@ struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order);
  * Context: As unmapped_pages_alloc_node().
  * Return: the folio, with a reference count of 1, or NULL.
  */
-#define unmapped_folio_alloc(...) \
-	alloc_hooks(unmapped_folio_alloc_noprof(__VA_ARGS__))
+#define unmapped_folio_alloc(gfp, order) \
+	alloc_hooks(unmapped_folio_alloc_noprof(gfp, order))
 
 /**
  * unmapped_pages_free() - give pages back
@@ -109,6 +109,18 @@ struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order);
  * Context: Any context except NMI.
  */
 void unmapped_pages_free(struct page *page, unsigned int order);
+
+/**
+ * unmapped_folio_clear() - clear a folio that is absent from the direct map
+ * @folio: the folio, from unmapped_folio_alloc().
+ *
+ * Freeing clears anyway. This is for an owner who wants the contents to be
+ * gone now, whoever else still has a reference. Interrupts are off while a
+ * page is cleared, one page at a time.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_folio_clear(struct folio *folio);
 
 /**
  * unmapped_page() - is this page one of the unmapped page allocator's?
@@ -152,6 +164,10 @@ unmapped_folio_alloc(gfp_t gfp, unsigned int order)
 }
 
 static inline void unmapped_pages_free(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_folio_clear(struct folio *folio)
 {
 }
 

@@ -18,6 +18,7 @@
 #include <linux/pagemap.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
+#include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -25,6 +26,11 @@
 #include "../unmapped-alloc.h"
 
 #define MARK 0x5ec7e7
+
+struct read_page {
+	struct page *page;
+	atomic_t nr_read;	/* CPUs that could read it */
+};
 
 /* What the stubs are to do, and what they saw. One test runs at a time. */
 static struct {
@@ -36,6 +42,7 @@ static struct {
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times, -1: always */
+	struct read_page read;
 } ctl;
 
 /* === Helpers ============================================================= */
@@ -101,6 +108,10 @@ static void expect_present(struct kunit *test, struct page *page, int order,
 			   bool present)
 {
 	int i, nr = 0;
+
+	/* It unmaps what is free, be it ours or the page allocator's. */
+	if (present && debug_pagealloc_enabled())
+		return;
 
 	for (i = 0; i < 1 << order; i++)
 		nr += kernel_page_present(page + i);
@@ -402,6 +413,45 @@ static void unmapped_test_one_flush_a_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - before, 1);
 }
 
+static void read_page(void *info)
+{
+	struct read_page *read = info;
+	unsigned long word;
+
+	if (!copy_from_kernel_nofault(&word, page_address(read->page),
+				      sizeof(word)))
+		atomic_inc(&read->nr_read);
+}
+
+/* Stands in for the page allocator; all CPUs have its page in their TLBs. */
+static struct page *warm_source_alloc(gfp_t gfp, unsigned int order, int nid)
+{
+	struct page *page = fake_source_alloc(gfp, order, nid);
+
+	ctl.read.page = page;
+	atomic_set(&ctl.read.nr_read, 0);
+	on_each_cpu(read_page, &ctl.read, true);
+	return page;
+}
+
+/* What a CPU had in its TLB before does not help it to read the page now. */
+static void unmapped_test_no_stale_translation(struct kunit *test)
+{
+	struct page *page;
+
+	ctl.max_order = PMD_ORDER;
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   warm_source_alloc);
+	page = alloc_or_fail(test, 0);
+	KUNIT_ASSERT_PTR_EQ(test, page, ctl.read.page);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctl.read.nr_read), num_online_cpus());
+
+	atomic_set(&ctl.read.nr_read, 0);
+	on_each_cpu(read_page, &ctl.read, true);
+	KUNIT_EXPECT_EQ(test, atomic_read(&ctl.read.nr_read), 0);
+	unmapped_pages_free(page, 0);
+}
+
 /* Only what is added to the cache is unmapped, and all of that. */
 static void unmapped_test_fragment(struct kunit *test)
 {
@@ -411,7 +461,7 @@ static void unmapped_test_fragment(struct kunit *test)
 	page = alloc_or_fail(test, 1);
 	expect_count(test, 2, 6);
 	expect_present(test, page, 3, false);
-	KUNIT_EXPECT_TRUE(test, kernel_page_present(page + 8));
+	expect_present(test, page + 8, 0, true);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page + 8));
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 2), 1);
 
@@ -478,7 +528,7 @@ static void unmapped_test_unmap_fails(struct kunit *test)
 	static const unsigned int at[] = { 0, 1, 255, 511 };
 	unsigned long fails = unmapped_event_count(UNMAPPED_REFILL_FAIL);
 	struct unmapped_count count;
-	struct page *area;
+	struct page *area, *page;
 	int i;
 
 	area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
@@ -487,8 +537,8 @@ static void unmapped_test_unmap_fails(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		use_area(test, area, UNMAPPED_BLOCK_PAGES);
 		fail_direct_map(test, false, at[i], 1);
-		KUNIT_EXPECT_NULL(test,
-			unmapped_pages_alloc(GFP_KERNEL, PMD_ORDER));
+		page = unmapped_pages_alloc(GFP_KERNEL, PMD_ORDER);
+		KUNIT_EXPECT_NULL(test, page);
 		expect_present(test, area, PMD_ORDER, true);
 		KUNIT_EXPECT_FALSE(test, unmapped_page(area));
 
@@ -784,6 +834,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_window),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
+	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
 	KUNIT_CASE(unmapped_test_exhausted),
@@ -812,6 +863,7 @@ static struct kunit_suite unmapped_test_suite = {
 	.exit = unmapped_test_exit,
 	.test_cases = unmapped_test_cases,
 };
+
 kunit_test_suite(unmapped_test_suite);
 
 MODULE_DESCRIPTION("KUnit tests for the unmapped page allocator");

@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that guards the project, in groups; the last line adds them up.
+
+A group is a function that yields a result for each of its tests. What a group
+can't do, because a tool or a kernel fails, is a failure of the group.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import vm
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+LINUX = TOP / "build" / "linux"
+LOGS = TOP / "build" / "log"
+PASSED, FAILED, SKIPPED = "ok", "not ok", "skip"
+
+KSELFTESTS = ["unmapped_alloc", "memfd_secret", "guest_memfd_test"]
+
+# What checkpatch says and is kept, with the reason.
+CHECKPATCH_IGNORE = {
+    "MISSING_SIGN_OFF": "a human adds it",
+    "BAD_SIGN_OFF": "knows no Assisted-by without a tool's version",
+    "CAMELCASE": "the names of page types are, PageLargeKmalloc for one",
+    "FILE_PATH_CHANGES": "the series' last patch has the MAINTAINERS entry",
+}
+
+
+class Suite:
+    """Options of this run, and what the groups share."""
+
+    def __init__(self, variant):
+        self.variant = variant
+        self.image = TOP / "build" / ("x86_64" if variant == "plain" else f"x86_64-{variant}")
+        # The debug kernel is several times slower.
+        self.patience = 5 if variant == "debug" else 1
+
+    def boot(self, name, job, args=(), timeout=60, **options):
+        return vm.run_job(self.image, name, job, args, timeout * self.patience,
+                          memory=options.pop("memory", 1024), **options)
+
+
+def command(*words, **options):
+    """Run a command; returns (worked, output)."""
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL,
+                          check=False, **options)
+    return done.returncode == 0, done.stdout
+
+
+def result(name, good, detail=""):
+    return name, PASSED if good else FAILED, detail
+
+
+def check(name, *words, **options):
+    good, output = command(*words, **options)
+    return result(name, good, output)
+
+
+def new_files(*suffixes):
+    """The series' new files, by suffix, as paths in the kernel tree."""
+    output = command("git", "-C", LINUX, "diff", "--name-only", "--diff-filter=A", "base", "HEAD")[1]
+    return [line for line in output.split() if line.endswith(suffixes)]
+
+
+def git_linux(*words):
+    return command("git", "-C", LINUX, *words)[1].strip()
+
+
+# === The workbench itself ====================================================
+
+def group_workbench(suite):
+    """the workbench: scan of the console, verdicts, safety of edits"""
+    tests = unittest.defaultTestLoader.discover(str(TOP / "workbench" / "tests"))
+    outcome = unittest.TestResult()
+    tests.run(outcome)
+    for test, trace in outcome.failures + outcome.errors:
+        yield result(str(test), False, trace)
+    yield result("unit tests of the workbench", outcome.wasSuccessful() and outcome.testsRun > 0)
+
+    for script in sorted((TOP / "workbench" / "bin").iterdir()):
+        yield check(f"bash -n {script.name}", "bash", "-n", script)
+
+    for how in ("panic", "warn", "bug", "silent"):
+        yield expect_vm_error(suite, how, timeout=60)
+    yield expect_vm_error(suite, "hang", timeout=15)
+    yield from expect_vm_fine(suite)
+
+
+def expect_vm_error(suite, how, timeout):
+    name = f"a VM that ends by '{how}' is a failure"
+    try:
+        suite.boot(f"break-{how}", "break", [how], timeout)
+    except vm.VMError as error:
+        wanted = {"panic": "Kernel panic", "warn": "WARNING", "bug": "kernel BUG",
+                  "hang": "not done after", "silent": "without a verdict"}[how]
+        return result(name, wanted in str(error) and "console.log" in str(error), str(error))
+    return result(name, False, "it passed")
+
+
+def expect_vm_fine(suite):
+    try:
+        suite.boot("break-fine", "break", ["fine"])
+        yield result("a VM that ends well passes", True)
+    except vm.VMError as error:
+        yield result("a VM that ends well passes", False, str(error))
+
+
+# === The series ==============================================================
+
+def group_series(_suite):
+    """the series: patches/ is what refresh writes; bad input is refused"""
+    yield check("refresh is a no-op", TOP / "workbench/bin/refresh", "--check")
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = pathlib.Path(scratch) / "copy"
+        shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
+        (copy / "build").mkdir()
+        command("git", "clone", "-q", "--shared", LINUX, copy / "build/linux")
+        linux = copy / "build/linux"
+        command("git", "-C", linux, "update-ref", "refs/workbench/assembled", "HEAD")
+        yield from refusals(copy, linux)
+
+
+def refusals(copy, linux):
+    """What tree and refresh refuse to do, in a copy of the repository."""
+    tree, refresh = copy / "workbench/bin/tree", copy / "workbench/bin/refresh"
+    head = command("git", "-C", linux, "rev-parse", "HEAD")[1]
+
+    def refused(name, script, *words):
+        good, output = command(script)
+        kept = command("git", "-C", linux, "rev-parse", "HEAD")[1] == head
+        return result(name, not good and kept and all(word in output for word in words), output)
+
+    last = sorted((copy / "patches").glob("*.patch"))[-1]
+    text = last.read_text()
+    last.write_text(re.sub(r"(?m)^ (\s*unevictable-lru)$", r" \1-not", text))
+    yield refused("a patch that does not apply stops tree, and is named", tree, last.name)
+    last.write_text(text)
+
+    extra = copy / "mm/unmapped-orphan.c"
+    extra.write_text("/* no patch introduces this */\n")
+    yield refused("a new file without a patch stops tree, and is named", tree, "mm/unmapped-orphan.c")
+    extra.unlink()
+
+    edited = linux / "mm/secretmem.c"
+    edited.write_text(edited.read_text() + "\n/* unsaved */\n")
+    yield refused("refresh refuses uncommitted edits", refresh, "not committed")
+    yield refused("clean refuses uncommitted edits", copy / "workbench/bin/clean", "not committed")
+    yield result("the edits are still there", "unsaved" in edited.read_text())
+
+    command("git", "-C", linux, "-c", "user.name=t", "-c", "user.email=t@t.invalid",
+            "commit", "-qam", "mm: edit\n\nA reason.")
+    head = command("git", "-C", linux, "rev-parse", "HEAD")[1]
+    (copy / "mm/unmapped-window.c").write_text("/* changed */\n")
+    yield refused("tree refuses to drop commits that are not in patches/", tree, "refresh")
+
+
+def group_prefix(_suite):
+    """every prefix of the series compiles"""
+    out, tree = TOP / "build/x86_64-prefix", TOP / "build/linux-prefix"
+    command("git", "-C", LINUX, "worktree", "prune")
+    if not tree.exists():
+        command("git", "-C", LINUX, "worktree", "add", "-q", "--detach", tree, "base")
+    out.mkdir(exist_ok=True)
+    shutil.copy(TOP / "build/x86_64/.config", out / ".config")
+    for commit in git_linux("rev-list", "--reverse", "base..HEAD").split():
+        command("git", "-C", tree, "checkout", "-q", "--detach", commit)
+        subject = git_linux("log", "-1", "--format=%s", commit)
+        if not touches_objects(commit):
+            yield subject, PASSED, "nothing to compile"
+            continue
+        yield make(f"prefix-{commit[:7]}", subject, tree, out, "olddefconfig", "mm/", "arch/x86/mm/")
+
+
+def touches_objects(commit):
+    files = git_linux("diff-tree", "-r", "--no-commit-id", "--name-only", commit).split()
+    return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files)
+
+
+def make(log, name, tree, out, *targets, pattern=None):
+    """Call the kernel's make. With a pattern, lines that match it are errors."""
+    script = '. workbench/lib.sh; t=$1 o=$2; shift 2; for x; do kmake -C "$t" O="$o" "$x" || exit 1; done'
+    good, output = command("bash", "-c", script, "make", tree, out, *targets, cwd=TOP)
+    LOGS.mkdir(exist_ok=True)
+    (LOGS / f"{log}.log").write_text(output)
+    bad = [line for line in output.splitlines() if pattern and re.search(pattern, line)]
+    return result(name, good and not bad, "\n".join(bad or output.splitlines()[-20:]))
+
+
+# === Static checks ===========================================================
+
+def group_style(_suite):
+    """checkpatch, kernel-doc, W=1, sparse; the feature switched off"""
+    yield check("checkpatch --strict", "scripts/checkpatch.pl", "--strict", "--quiet",
+                "--ignore", ",".join(CHECKPATCH_IGNORE), "-g", "base..HEAD", cwd=LINUX)
+    yield check("kernel-doc", "tools/docs/kernel-doc", "-none", "-Wall", "-Werror",
+                *[f for f in new_files(".c", ".h") if not f.startswith("tools/")], cwd=LINUX)
+
+    sources = [f for f in new_files(".c") if not f.startswith(("tools/", "mm/tests/"))]
+    objects = [f[:-1] + "o" for f in sources]
+    for source in sources + new_files("_kunit.c"):
+        (LINUX / source).touch()
+    out = TOP / "build/x86_64"
+    yield make("W1", "W=1 has no warning", LINUX, out, "W=1", pattern="warning:") \
+        if not objects else compile_checked("W1", "W=1 has no warning", out, objects, "W=1")
+    for source in sources:
+        (LINUX / source).touch()
+    yield compile_checked("sparse", "sparse has no warning", out, objects, "C=2")
+
+    good, output = command(TOP / "workbench/bin/kernel", "off", "mm/", "arch/x86/mm/")
+    yield result("CONFIG_UNMAPPED_ALLOC=n compiles", good, output)
+
+
+def compile_checked(log, name, out, objects, option):
+    """Compile some objects with an option; a warning in a new file is an error."""
+    script = '. workbench/lib.sh; kmake -C build/linux O="$1" "${@:2}"'
+    good, output = command("bash", "-c", script, "make", out, option, *objects, cwd=TOP)
+    (LOGS / f"{log}.log").write_text(output)
+    names = "|".join(re.escape(o[:-1]) for o in objects) + r"|unmapped[-_]alloc\.h"
+    bad = [line for line in output.splitlines()
+           if re.search(rf"({names}).*(warning|error):", line)]
+    return result(name, good and not bad, "\n".join(bad or output.splitlines()[-20:]))
+
+
+# === In the VM ===============================================================
+
+TAP = re.compile(r"^\s*(ok|not ok) \d+ -? ?(.*)$")
+
+
+def tap_results(name, lines):
+    """Results of a TAP or KTAP stream; a KTAP suite's own line is left out."""
+    nested = any(re.match(r"^ {4}(ok|not ok) ", line) for line in lines)
+    status = next((line.split()[-1] for line in lines if line.startswith("# exit status")), "0")
+    results, context = [], []
+    for line in lines:
+        found = TAP.match(line)
+        if not found or (nested and not line.startswith("    ")):
+            context.append(line)
+            continue
+        verdict, text = found.groups()
+        if "# SKIP" in text:
+            verdict = SKIPPED
+        results.append((f"{name}: {text}", verdict, "\n".join(context[-12:])))
+        context = []
+    if not results:
+        verdict = {"0": PASSED, "4": SKIPPED}.get(status, FAILED)
+        return [(name, verdict, "\n".join(lines[-12:]))]
+    if status != "0" and all(verdict != FAILED for _, verdict, _ in results):
+        results.append((f"{name}: exit status", FAILED, f"{status}, but no test failed"))
+    planned = [int(line.strip()[3:]) for line in lines if re.match(r"^\s*1\.\.\d+$", line)]
+    if planned and max(planned) > len(results):
+        results.append((f"{name}: plan", FAILED, f"{max(planned)} tests were planned, {len(results)} reported"))
+    return results
+
+
+def group_kunit(suite):
+    """KUnit, inside the kernel"""
+    machine = suite.boot("kunit", "kunit", timeout=120, allow=("lost",))
+    if "kunit-unmapped_alloc" not in machine.results:
+        yield result("kunit", False, "no results of the suite unmapped_alloc")
+    for name, lines in machine.results.items():
+        yield from tap_results(name, lines)
+
+
+def group_kselftest(suite):
+    """kselftest: the allocator's, and the kernel's own"""
+    for test in KSELFTESTS:
+        machine = suite.boot(f"kselftest-{test}", "selftests", [test], timeout=120, allow=("oom",))
+        yield from tap_results(test, machine.results.get(test, []))
+
+
+def group_remains(suite):
+    """what of the secrets is left in the machine's memory"""
+    machine = suite.boot("remains", "remains", ["8"], timeout=120, memory=512,
+                         answer=lambda machine, qemu: machine.count_secrets(qemu))
+    found = dict(machine.asked)
+    pages = 8 * 256
+    yield result("secrets in use are found in memory, once each", found.get("kept") == pages,
+                 f"{found.get('kept')} of {pages}")
+    yield result("freed secrets are gone from all of memory", found.get("freed") == 0,
+                 f"{found.get('freed')} are left")
+
+
+def group_story(suite):
+    """the main job: no 2 MiB entry is split, all is given back"""
+    machine = suite.boot("story", "story", ["64"], timeout=180, allow=("oom",), memory=2048)
+    text = "\n".join(machine.said)
+    yield result("no 2 MiB entry of the direct map is split",
+                 "direct map split: 0 for 64 MiB" in text, text)
+    last = text[text.rfind("after memory was short"):]
+    owned = re.findall(r"zone\s+\w+ +(\d+) +\d+ +\d+ +\d+ +\d+$", last, re.M)
+    yield result("memory pressure takes everything back",
+                 bool(owned) and not any(int(n) for n in owned), last)
+
+
+GROUPS = {name[6:]: function for name, function in list(globals().items())
+          if name.startswith("group_")}
+
+
+def run_group(name, function, suite, totals):
+    print(f"\n== {name}: {function.__doc__}", flush=True)
+    start = time.monotonic()
+    try:
+        for test, verdict, detail in function(suite):
+            totals[verdict] += 1
+            print(f"{verdict:7}{test}", flush=True)
+            if verdict == FAILED and detail:
+                print("\n".join(f"    | {line}" for line in detail.splitlines()[-40:]), flush=True)
+    except vm.VMError as error:
+        totals[FAILED] += 1
+        print(f"{FAILED:7}{name}\n" + "\n".join(f"    | {line}" for line in str(error).splitlines()))
+    print(f"   ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variant", default="plain")
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default all")
+    options = parser.parse_args()
+    unknown = [name for name in options.groups if name not in GROUPS]
+    if unknown:
+        sys.exit(f"test: error: there is no group {' '.join(unknown)}; there are: {' '.join(GROUPS)}")
+
+    os.chdir(TOP)
+    good, output = command(TOP / "workbench/bin/image", options.variant)
+    if not good:
+        sys.exit(f"test: error: {output}")
+    totals = {PASSED: 0, FAILED: 0, SKIPPED: 0}
+    suite = Suite(options.variant)
+    for name in options.groups or GROUPS:
+        run_group(name, GROUPS[name], suite, totals)
+    print(f"\n{totals[PASSED]} passed, {totals[FAILED]} failed, {totals[SKIPPED]} skipped")
+    sys.exit(1 if totals[FAILED] or not totals[PASSED] else 0)
+
+
+if __name__ == "__main__":
+    main()
