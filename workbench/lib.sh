@@ -44,6 +44,30 @@ tree_version() {
 		/^NAME/ { print v; exit }' "$1/Makefile"
 }
 
+# private_apt_setup DIR SUITE...: apt with directories of its own, so that the
+# machine's stay untouched, on the mirror that the machine uses.
+private_apt_setup() {
+	local dir=$1 mirror suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	shift
+	rm -rf "$dir"
+	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+	[ -n "$mirror" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists none"
+	for suite; do
+		echo "deb [signed-by=$keyring] $mirror $suite main"
+	done >"$dir/sources.list"
+}
+
+private_apt() {
+	local dir=$1
+	shift
+	apt-get -q -o Dir::Etc::sourcelist="$dir/sources.list" \
+		-o Dir::Etc::sourceparts=/dev/null -o Dir::State="$dir/state" \
+		-o Dir::State::status=/var/lib/dpkg/status \
+		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@"
+}
+
 # Names of the variants: each has its fragments in workbench/config.
 variant_fragments() {
 	case $1 in
