@@ -181,7 +181,7 @@ def group_prefix(_suite):
         done = out / f"done-{git_linux('rev-parse', commit + '^{tree}')}"
         good, output = done.exists() and done.read_text() == config, ""
         if not good:
-            command("git", "-C", tree, "checkout", "-q", "--detach", commit)
+            command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             (out / ".config").write_text(config)
             good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", "mm/", "arch/x86/mm/")
             if good:
