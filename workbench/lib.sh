@@ -18,20 +18,30 @@ say() { printf '%s: %s\n' "$STAGE" "$*"; }
 die() { printf '%s: error: %s\n' "$STAGE" "$*" >&2; exit 1; }
 
 # logged NAME COMMAND...: run a long step with its output in a log, say every
-# 20 seconds where it is, and show the log's end if it fails.
+# 20 seconds where it is, and show the log's end if it fails. One at a time: all
+# that a step starts inherits the lock, so that what is left of one that was
+# killed can't get into the way of the next. An interrupt ends the step too.
 logged() {
 	local log=$BUILD/log/$1.log name=$1 pid start=$SECONDS tick=0
 	shift
 	mkdir -p "${log%/*}"
+	exec 9>>"$BUILD/.lock"
+	flock -n 9 || die "something else is being built in build/; wait for it to end"
 	say "$name (log: ${log#"$TOP"/})"
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	set +m
+	exec 9>&-
+	# shellcheck disable=SC2064
+	trap "kill -- -$pid 2>/dev/null; exit 130" INT TERM HUP
 	while kill -0 $pid 2>/dev/null; do
 		sleep 0.5
 		tick=$((tick + 1))
 		((tick % 40)) || printf '  %4ds  %s\n' $((SECONDS - start)) \
 			"$(tail -n 1 "$log" | cut -c1-68)"
 	done
+	trap - INT TERM HUP
 	wait $pid && return 0
 	printf '%s\n' "--- end of ${log#"$TOP"/} ---" >&2
 	tail -n 25 "$log" >&2
