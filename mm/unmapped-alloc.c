@@ -621,7 +621,7 @@ static void put_deferred(struct irq_work *work)
  * @order: order that it is freed with.
  * @nolock: no lock may be taken here.
  *
- * The page allocator calls this for pages in pageblocks of the allocator.
+ * The page allocator calls this for every page, once the allocator is in use.
  *
  * Context: Any context; NMI only with @nolock.
  * Return: true if the page was the allocator's, and has been dealt with.
