@@ -51,9 +51,13 @@ class Machine:
                 raise VMError(f"{self.image / name} is not there; 'make kernel' and 'make test' build it")
         if not shutil.which("qemu-system-x86_64"):
             raise VMError("qemu-system-x86_64 is not installed; 'make deps' does that")
+        # One thread for all CPUs: with one for each, QEMU 10.0.2 was seen to die
+        # while a guest probed its PCI devices (iotlb_to_section: Assertion
+        # `section_index < d->map.sections_nb' failed), and QEMU before 8.1 to
+        # run code that another CPU had patched.
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
-            "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,+svm",
+            "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max,+svm",
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / "initramfs.cpio",
             "-append", f"console=ttyS0 panic=-1 {self.append}",
@@ -186,6 +190,9 @@ def run_job(image, name, job, args=(), timeout=120, allow=(), **options):
         return machine
     text = "\n".join([str(error)] * bool(error) + [f"on the console: {line}" for line in splats[:5]])
     end = "\n".join(f"    {line}" for line in machine.console().splitlines()[-15:])
+    qemu = (machine.dir / "qemu.log").read_text(errors="replace").strip()
+    if qemu:
+        text += f"\nQEMU says: {qemu}"
     raise VMError(f"{text}\nThe console is in {machine.console_file.relative_to(TOP)}, its end:\n{end}")
 
 
