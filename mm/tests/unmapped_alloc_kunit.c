@@ -42,7 +42,7 @@ static struct {
 	unsigned int fail_at;	/* the direct map fails at this page ... */
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
-	int nr_fails;		/* this many times, -1: always */
+	int nr_fails;		/* this many times */
 	struct read_page read;
 } ctl;
 
@@ -216,7 +216,7 @@ static int failing_set_direct_map(struct page *page, unsigned int nr,
 
 	if (fail) {
 		nr = min(nr, ctl.fail_at);
-		ctl.nr_fails -= ctl.nr_fails > 0;
+		ctl.nr_fails--;
 	}
 	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
 	err = nr ? unmapped_set_direct_map(page, nr, valid) : 0;

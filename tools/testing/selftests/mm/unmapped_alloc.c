@@ -132,6 +132,21 @@ static bool all_bytes_are(const unsigned char *mem, size_t size, int byte)
 	return true;
 }
 
+/* Have that much secret memory for a moment. */
+static bool touch_and_free(size_t size)
+{
+	unsigned char *mem;
+	int fd;
+
+	mem = secret_map(size, &fd);
+	if (!mem)
+		return false;
+	memset(mem, 1, size);
+	munmap(mem, size);
+	close(fd);
+	return true;
+}
+
 /* In a child: exit status 0 if a mapping of its own keeps what it is given. */
 static void keep_secrets(size_t size, int rounds, int byte)
 {
@@ -218,19 +233,13 @@ TEST_F(secret, no_splits)
 {
 	long splits = nr_splits(), fragments, flushes;
 	const size_t size = 16 * MIB;
-	unsigned char *mem;
-	int fd;
 
 	if (splits < 0)
 		SKIP(return, "no count of direct map splits here");
 	fragments = read_number(DEBUGFS, "refill_fragment");
 	flushes = read_number(DEBUGFS, "tlb_flush");
 
-	mem = secret_map(size, &fd);
-	ASSERT_NE(mem, NULL);
-	memset(mem, 1, size);
-	munmap(mem, size);
-	close(fd);
+	ASSERT_TRUE(touch_and_free(size));
 
 	if (read_number(DEBUGFS, "refill_fragment") != fragments)
 		SKIP(return, "memory is too fragmented to tell");
@@ -266,14 +275,8 @@ TEST_F(secret, page_tables_can_be_dumped)
 TEST_F(secret, drop_caches_gives_back)
 {
 	const size_t size = 8 * MIB;
-	unsigned char *mem;
-	int fd;
 
-	mem = secret_map(size, &fd);
-	ASSERT_NE(mem, NULL);
-	memset(mem, 1, size);
-	munmap(mem, size);
-	close(fd);
+	ASSERT_TRUE(touch_and_free(size));
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_GE(read_pages(CACHED), (long)size / self->page_size);
 
@@ -300,15 +303,10 @@ static void press_until_given_back(void)
 TEST_F(secret, pressure_gives_back)
 {
 	const size_t size = 64 * MIB;
-	unsigned char *mem;
-	int fd, status;
+	int status;
 	pid_t pid;
 
-	mem = secret_map(size, &fd);
-	ASSERT_NE(mem, NULL);
-	memset(mem, 1, size);
-	munmap(mem, size);
-	close(fd);
+	ASSERT_TRUE(touch_and_free(size));
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_GE(read_pages(CACHED), (long)size / self->page_size);
 
