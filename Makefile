@@ -55,6 +55,12 @@ vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the boo
 test: kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
+.PHONY: bench-alloc
+bench-alloc: base-kernel kernel ## what the allocator costs, next to the untouched kernel
+	@$(bin)/image base bench
+	@$(bin)/image plain bench
+	@workbench/bench.py
+
 .PHONY: deps
 deps: ## install the Debian packages that are missing
 	@$(bin)/deps

@@ -60,37 +60,46 @@ static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
 }
 
 /**
- * unmapped_kind() - what is this page to the allocator?
- * @page: any page.
+ * unmapped_fragment() - is this page part of a fragment?
+ * @page: any page, of a pageblock with PB_unmapped_fragment.
  *
  * Context: Any context. The answer is stable for a page that the caller has,
  * or that it took from the free lists.
+ * Return: true if it is.
+ */
+bool unmapped_fragment(const struct page *page)
+{
+	struct unmapped_map *map;
+
+	guard(rcu)();
+	map = xa_load(&unmapped_maps, area_index(page));
+	return map && test_bit(area_offset(page), map->owned);
+}
+
+/**
+ * unmapped_kind() - what is this page to the allocator?
+ * @page: any page.
+ *
+ * Context: As unmapped_fragment().
  * Return: the kind of what @page is part of, UNMAPPED_NONE if not owned.
  */
 enum unmapped_kind unmapped_kind(const struct page *page)
 {
-	unsigned long pfn = page_to_pfn(page);
-	struct unmapped_map *map;
-
-	if (get_pfnblock_bit(page, pfn, PB_unmapped_block))
-		return UNMAPPED_BLOCK;
-	if (!get_pfnblock_bit(page, pfn, PB_unmapped_fragment))
-		return UNMAPPED_NONE;
-
-	guard(rcu)();
-	map = xa_load(&unmapped_maps, area_index(page));
-	if (map && test_bit(area_offset(page), map->owned))
-		return UNMAPPED_FRAGMENT;
-	return UNMAPPED_NONE;
+	return unmapped_kind_flags(page, get_pfnblock_flags(page,
+							    page_to_pfn(page)));
 }
 
-/* Find the area's map or insert @new, and leave with the xarray locked. */
+/*
+ * Find the area's map or insert @new, and leave with the xarray locked. If it
+ * may have to allocate and @gfp lets it sleep, interrupts must be on.
+ */
 static struct unmapped_map *lock_map(struct page *page,
-				     struct unmapped_map *new, gfp_t gfp)
+				     struct unmapped_map *new, gfp_t gfp,
+				     unsigned long *flags)
 {
 	struct unmapped_map *map;
 
-	xa_lock_irq(&unmapped_maps);
+	xa_lock_irqsave(&unmapped_maps, *flags);
 	/* May drop the lock to allocate, but not after the exchange. */
 	map = __xa_cmpxchg(&unmapped_maps, area_index(page), NULL, new, gfp);
 	return map ? map : new;
@@ -100,20 +109,21 @@ static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 			bool *first)
 {
 	struct unmapped_map *map, *new;
+	unsigned long flags;
 	int err;
 
 	new = kzalloc_obj(*new, gfp);
 	if (!new)
 		return -ENOMEM;
 
-	map = lock_map(page, new, gfp);
+	map = lock_map(page, new, gfp, &flags);
 	err = xa_err(map);
 	if (!err) {
 		bitmap_set(map->owned, area_offset(page), 1U << order);
 		map->nr_owned += 1U << order;
 		mark_area(page, PB_unmapped_fragment, true);
 	}
-	xa_unlock_irq(&unmapped_maps);
+	xa_unlock_irqrestore(&unmapped_maps, flags);
 
 	*first = map == new;
 	if (map != new)
@@ -176,10 +186,12 @@ static void disown_fragment(struct page *page, unsigned int order)
  */
 void unmapped_disown(struct page *page, unsigned int order)
 {
-	if (order < PMD_ORDER)
+	if (order < PMD_ORDER) {
 		disown_fragment(page, order);
-	else
+	} else {
 		mark_area(page, PB_unmapped_block, false);
+		mark_area(page, PB_unmapped_nozero, false);
+	}
 }
 
 /**
@@ -201,4 +213,36 @@ void unmapped_fragments_to_block(struct page *page)
 	if (!WARN_ON_ONCE(!map || map->nr_owned != UNMAPPED_BLOCK_PAGES))
 		erase_map(page, map);
 	xa_unlock_irqrestore(&unmapped_maps, flags);
+}
+
+/**
+ * unmapped_block_to_fragments() - a block is an area of fragments now
+ * @page: first page of the block.
+ *
+ * Context: Any context except NMI. Called with the zone's lock, so that
+ * nothing of the area is put back meanwhile.
+ * Return: 0 or -ENOMEM.
+ */
+int unmapped_block_to_fragments(struct page *page)
+{
+	bool first;
+	int err;
+
+	err = own_fragment(page, PMD_ORDER, GFP_NOWAIT | __GFP_NOWARN, &first);
+	if (!err)
+		mark_area(page, PB_unmapped_block, false);
+	return err;
+}
+
+/**
+ * unmapped_block_to_nozero() - pages of a block need not be cleared from now on
+ * @page: first page of the block, all of which is free and zeroed.
+ *
+ * Until it is given back.
+ *
+ * Context: Any context except NMI. The block is not on a free list.
+ */
+void unmapped_block_to_nozero(struct page *page)
+{
+	mark_area(page, PB_unmapped_nozero, true);
 }

@@ -24,6 +24,7 @@
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/pgtable.h>
+#include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
 
 #include <kunit/visibility.h>
@@ -38,10 +39,13 @@
  * @pte: the page table entry of @addr. Only written by its own CPU, with
  *	interrupts off.
  *	Invariant: none, and not in this CPU's TLB, while interrupts are on.
+ * @first: what is written there for the page with number 0, so that nothing
+ *	but the number has to be added for others.
  */
 struct unmapped_window {
 	unsigned long addr;
 	pte_t *pte;
+	pte_t first;
 };
 
 static DEFINE_PER_CPU(struct unmapped_window, unmapped_windows);
@@ -64,6 +68,7 @@ static int __init find_pte(pte_t *pte, unsigned long addr, void *start)
 	window = per_cpu_ptr(&unmapped_windows, cpu);
 	window->addr = addr;
 	window->pte = pte;
+	window->first = pfn_pte(0, PAGE_KERNEL);
 	return 0;
 }
 
@@ -90,61 +95,49 @@ int __init unmapped_window_init(void)
 	return err;
 }
 
-/**
- * unmapped_window_map() - map a page for this CPU only
- * @page: any page, in the direct map or not.
- *
- * There is one window for each CPU, so calls do not nest.
- *
- * Context: Interrupts off until unmapped_window_unmap().
- * Return: the address.
- */
-void *unmapped_window_map(struct page *page)
+static __always_inline void *window_map(struct unmapped_window *window,
+					const struct page *page)
 {
-	struct unmapped_window *window = this_cpu_ptr(&unmapped_windows);
-
 	lockdep_assert_irqs_disabled();
 	VM_WARN_ON_ONCE(!pte_none(ptep_get(window->pte)));
 
 	/* The entry must be seen by the MMU now, not when a batch ends. */
 	lazy_mmu_mode_pause();
-	set_pte_at(&init_mm, window->addr, window->pte,
-		   mk_pte(page, PAGE_KERNEL));
+	set_pte(window->pte, pte_advance_pfn(window->first, page_to_pfn(page)));
 	return (void *)window->addr;
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_window_map);
 
-/**
- * unmapped_window_unmap() - undo unmapped_window_map()
- *
- * Context: Interrupts off since unmapped_window_map().
- */
-void unmapped_window_unmap(void)
+static __always_inline void window_unmap(struct unmapped_window *window)
 {
-	struct unmapped_window *window = this_cpu_ptr(&unmapped_windows);
-
 	lockdep_assert_irqs_disabled();
 
 	pte_clear(&init_mm, window->addr, window->pte);
 	local_flush_tlb_kernel_page(window->addr);
 	lazy_mmu_mode_resume();
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_window_unmap);
+
+void *unmapped_page_map(struct page *page)
+{
+	return window_map(this_cpu_ptr(&unmapped_windows), page);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_page_map);
+
+void unmapped_page_unmap(void)
+{
+	window_unmap(this_cpu_ptr(&unmapped_windows));
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_page_unmap);
 
 /**
  * unmapped_clear_page() - clear a page that is not in the direct map
  * @page: the page.
  *
- * Interrupts are off while one page is cleared.
- *
- * Context: Any context except NMI.
+ * Context: Interrupts off.
  */
 void unmapped_clear_page(struct page *page)
 {
-	unsigned long flags;
+	struct unmapped_window *window = this_cpu_ptr(&unmapped_windows);
 
-	local_irq_save(flags);
-	clear_page(unmapped_window_map(page));
-	unmapped_window_unmap();
-	local_irq_restore(flags);
+	clear_page(window_map(window, page));
+	window_unmap(window);
 }

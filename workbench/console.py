@@ -29,7 +29,7 @@ SPLATS = [re.compile(pattern) for pattern in (
 # Lines that match a splat and are none, each with its reason.
 ALLOWED = [re.compile(pattern) for pattern, _reason in (
     (r"unmapped_alloc: direct map not restored",
-     "the KUnit test unmapped_test_restore_fails makes it fail"),
+     "the KUnit test unmapped_test_restore_fails and the torture test make it fail"),
 )]
 
 # The report of the OOM killer has a call trace. It starts and ends so:

@@ -166,6 +166,72 @@ def refusals(copy, linux):
     yield refused("tree refuses to drop commits that are not in patches/", tree, "refresh")
 
 
+def group_input(_suite):
+    """bad input is refused with words that help; an interrupt ends a step"""
+    def refused(name, *words, say, **options):
+        good, output = command(*words, cwd=options.pop("cwd", TOP), **options)
+        return result(name, not good and all(text in output for text in say), output)
+
+    yield refused("an unknown parameter", "make", "FOO=1", "run", say=["FOO", "VARIANT"])
+    yield refused("an unknown variant", "make", "VARIANT=no", "test", say=["'no'", "plain debug"])
+    yield refused("a size that is no number", "make", "SIZE=1k", "run", say=["SIZE=1k"])
+    yield refused("an unknown target", "make", "no-such", say=["no-such", "'make' lists"])
+    yield refused("an unknown group of tests", "workbench/test.py", "no", say=["no", "kselftest"])
+
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chmod(scratch, 0o755)
+        copy = pathlib.Path(scratch) / "copy"
+        shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
+        (copy / "build").mkdir()
+        fetch = copy / "workbench/bin/fetch"
+        yield refused("KERNEL_SRC that is not there", fetch, env={**os.environ, "KERNEL_SRC": "/no"},
+                      say=["KERNEL_SRC=/no does not exist"])
+        (copy / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\nNAME = x\n")
+        yield refused("KERNEL_SRC of another series", fetch, env={**os.environ, "KERNEL_SRC": str(copy)},
+                      say=["Linux 6.1.0", "needs 7.3.y"])
+        yield missing_packages(copy)
+        yield missing_option(copy)
+        yield two_builds(copy)
+        yield interrupted(copy)
+
+
+def missing_packages(copy):
+    fake = copy / "fake"
+    fake.mkdir()
+    (fake / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (fake / "dpkg-query").chmod(0o755)
+    good, output = command("setpriv", "--reuid=65534", "--clear-groups", copy / "workbench/bin/deps",
+                           env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
+    return result("packages are missing, and no root", not good and
+                  "apt-get install -y --no-install-recommends" in output and "qemu-system-x86" in output, output)
+
+
+def missing_option(copy):
+    (copy / "build/linux").symlink_to(LINUX)
+    fragment = copy / "workbench/config/unmapped.config"
+    fragment.write_text(fragment.read_text() + "CONFIG_NO_SUCH_OPTION=y\n")
+    good, output = command(copy / "workbench/bin/kernel", "plain", "kernelversion")
+    return result("an option that is missing in the end", not good and
+                  "CONFIG_NO_SUCH_OPTION=y" in output, output)
+
+
+def two_builds(copy):
+    good, output = command("flock", copy / "build/.lock", copy / "workbench/bin/kernel", "plain")
+    return result("two builds at a time", not good and "something else is being built" in output, output)
+
+
+def interrupted(copy):
+    script = 'STAGE=t; . workbench/lib.sh; logged nap sleep 4711'
+    step = subprocess.Popen(["bash", "-c", script, "t"], cwd=copy, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    while not (copy / "build/log/nap.log").exists():
+        time.sleep(0.1)
+    step.terminate()
+    step.wait(timeout=30)
+    left = command("flock", "-w", "5", copy / "build/.lock", "true")[0]
+    return result("an interrupt ends a step and all that it started", step.returncode != 0 and left)
+
+
 def group_prefix(_suite):
     """every prefix of the series compiles"""
     out, tree = TOP / "build/x86_64-prefix", TOP / "build/linux-prefix"
@@ -286,6 +352,26 @@ def group_kselftest(suite):
     for test in KSELFTESTS:
         machine = suite.boot(f"kselftest-{test}", "selftests", [test], timeout=120, allow=("oom",))
         yield from tap_results(test, machine.results.get(test, []))
+
+
+def group_numa(suite):
+    """a machine with two nodes, one of them small"""
+    nodes = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
+             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1")
+    machine = suite.boot("numa", "selftests", ["unmapped_alloc"], timeout=240, allow=("oom",),
+                         extra=nodes)
+    for name, verdict, detail in tap_results("unmapped_alloc", machine.results.get("unmapped_alloc", [])):
+        # Here, no test may be left out for want of a node.
+        if "numa." in name and verdict == SKIPPED:
+            verdict = FAILED
+        yield f"2 nodes: {name}", verdict, detail
+
+
+def group_torture(suite):
+    """a minute of everything at once, with failures and CPUs that come and go"""
+    machine = suite.boot("torture", "torture", ["60"], timeout=240, cpus=4, allow=("lost",))
+    text = "\n".join(machine.said)
+    yield result("torture", "End of test: SUCCESS" in text, text)
 
 
 def group_remains(suite):

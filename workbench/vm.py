@@ -32,10 +32,11 @@ class VMError(Exception):
 class Machine:
     """One run of QEMU: where its files are, and what came out of it."""
 
-    def __init__(self, image, name, memory=1024, cpus=2, append=""):
+    def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=()):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
+        self.model, self.extra = model, extra
         self.said, self.results, self.asked = [], {}, []
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -57,11 +58,11 @@ class Machine:
         # run code that another CPU had patched.
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
-            "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", "max,+svm",
+            "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / "initramfs.cpio",
             "-append", f"console=ttyS0 panic=-1 {self.append}",
-            "-device", "virtio-serial-pci", "-device", "edu",
+            "-device", "virtio-serial-pci", "-device", "edu", *self.extra,
         ]
         if interactive:
             return command + ["-serial", "mon:stdio"]

@@ -12,6 +12,7 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/cpu.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
@@ -33,6 +34,11 @@ struct read_page {
 	atomic_t nr_read;	/* CPUs that could read it */
 };
 
+struct put_work {
+	struct work_struct work;
+	struct page *page;
+};
+
 /* What the stubs are to do, and what they saw. One test runs at a time. */
 static struct {
 	int max_order;		/* larger requests to the page allocator fail */
@@ -44,6 +50,7 @@ static struct {
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times */
 	struct read_page read;
+	struct page *kept[UNMAPPED_BLOCK_PAGES];
 } ctl;
 
 /* === Helpers ============================================================= */
@@ -74,11 +81,22 @@ static unsigned long drain_all(void)
 	return nr;
 }
 
+/* All that is free is on the zones' lists after this. */
+static void drain_pcps(void)
+{
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+			unmapped_drain_pcp(&unmapped_node(nid)->zones[i]);
+}
+
 static unsigned long nr_free_chunks(enum unmapped_kind kind, int order)
 {
 	unsigned long nr = 0;
 	int nid, i;
 
+	drain_pcps();
 	for_each_online_node(nid)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			nr += unmapped_node(nid)->zones[i].nr_free[kind][order];
@@ -166,7 +184,8 @@ static unsigned int direct_map_level(struct page *page)
 }
 
 /* Stands in for the page allocator. Its pages have no reference yet. */
-static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid)
+static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid,
+				      nodemask_t *nodemask)
 {
 	struct page *page;
 
@@ -255,6 +274,7 @@ static void unmapped_test_orders(struct kunit *test)
 			     UNMAPPED_BLOCK_PAGES - (1 << order));
 		unmapped_pages_free(page, order);
 		expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+		drain_pcps();
 	}
 }
 
@@ -355,6 +375,35 @@ static void unmapped_test_freed_is_zero(struct kunit *test)
 	}
 }
 
+/* Not cleared, but nobody else gets to see it, nor does the page allocator. */
+static void unmapped_test_nozero(struct kunit *test)
+{
+	struct page *page, *again, *other;
+
+	page = unmapped_pages_alloc_nozero(GFP_KERNEL, 0, NUMA_NO_NODE, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	expect_present(test, page, 0, false);
+	with_page(test, page, MARK, true);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, with_page(test, page, MARK, false), 0);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+
+	/* For others there is another block. */
+	other = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_NE(test, page_to_pfn(other) >> PMD_ORDER,
+			page_to_pfn(page) >> PMD_ORDER);
+	expect_zero(test, other, 0);
+	again = unmapped_pages_alloc_nozero(GFP_ATOMIC, 0, NUMA_NO_NODE, NULL);
+	KUNIT_EXPECT_PTR_EQ(test, again, page);
+	put_page(again);
+	unmapped_pages_free(other, 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_NOZERO, PMD_ORDER), 1);
+
+	KUNIT_EXPECT_EQ(test, drain_all(), 2 * UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 0);
+	expect_present(test, page, 0, true);
+}
+
 /* The window shows the page that it was asked for, each time anew. */
 static void unmapped_test_window(struct kunit *test)
 {
@@ -366,13 +415,31 @@ static void unmapped_test_window(struct kunit *test)
 	with_page(test, page + 1, MARK + 1, true);
 	local_irq_save(flags);
 	for (i = 0; i < ARRAY_SIZE(seen); i++) {
-		seen[i] = *(unsigned long *)unmapped_window_map(page + i % 2);
-		unmapped_window_unmap();
+		seen[i] = *(unsigned long *)unmapped_page_map(page + i % 2);
+		unmapped_page_unmap();
 	}
 	local_irq_restore(flags);
 	for (i = 0; i < ARRAY_SIZE(seen); i++)
 		KUNIT_EXPECT_EQ(test, seen[i], MARK + i % 2);
 	unmapped_pages_free(page, 1);
+}
+
+static void write_word(struct page *page, unsigned long word)
+{
+	CLASS(unmapped_map, map)(page);
+
+	*(unsigned long *)map.addr = word;
+}
+
+static void unmapped_test_map(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+
+	write_word(page, MARK);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, with_page(test, page, 0, false), 1);
+	expect_present(test, page, 0, false);
+	unmapped_pages_free(page, 0);
 }
 
 /* === The direct map ====================================================== */
@@ -395,7 +462,8 @@ static void unmapped_test_large_entry_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, direct_map_level(page), 2);
 	unmapped_pages_free(page, 0);
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
-	KUNIT_EXPECT_EQ(test, direct_map_level(page), 2);
+	/* 3, if it was a part of a 1 GiB entry. */
+	KUNIT_EXPECT_GE(test, direct_map_level(page), before);
 	expect_present(test, page, PMD_ORDER, true);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
@@ -425,9 +493,10 @@ static void read_page(void *info)
 }
 
 /* Stands in for the page allocator; all CPUs have its page in their TLBs. */
-static struct page *warm_source_alloc(gfp_t gfp, unsigned int order, int nid)
+static struct page *warm_source_alloc(gfp_t gfp, unsigned int order, int nid,
+				      nodemask_t *nodemask)
 {
-	struct page *page = fake_source_alloc(gfp, order, nid);
+	struct page *page = fake_source_alloc(gfp, order, nid, nodemask);
 
 	ctl.read.page = page;
 	atomic_set(&ctl.read.nr_read, 0);
@@ -470,6 +539,7 @@ static void unmapped_test_fragment(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 3), 1);
 	KUNIT_EXPECT_EQ(test, drain_all(), 8);
 	expect_present(test, page, 3, true);
+	KUNIT_EXPECT_GE(test, direct_map_level(page), ctl.level);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
 
@@ -477,8 +547,10 @@ static void unmapped_test_fragments_become_block(struct kunit *test)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
 	struct page *low, *high;
+	unsigned int before;
 
 	KUNIT_ASSERT_NOT_NULL(test, area);
+	before = direct_map_level(area);
 	use_area(test, area, UNMAPPED_BLOCK_PAGES);
 	ctl.max_order = PMD_ORDER - 1;
 
@@ -491,6 +563,287 @@ static void unmapped_test_fragments_become_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
 	expect_present(test, area, PMD_ORDER, true);
+	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
+}
+
+/* === Zones and nodes ===================================================== */
+
+static void unmapped_test_zones(struct kunit *test)
+{
+	static const struct {
+		gfp_t gfp;
+		enum zone_type highest;
+	} zones[] = {
+		{ GFP_KERNEL, ZONE_NORMAL },
+#ifdef CONFIG_ZONE_DMA32
+		{ GFP_KERNEL | GFP_DMA32, ZONE_DMA32 },
+#endif
+#ifdef CONFIG_ZONE_DMA
+		{ GFP_KERNEL | GFP_DMA, ZONE_DMA },
+#endif
+	};
+	struct page *page;
+	int i, order;
+
+	for (i = 0; i < ARRAY_SIZE(zones); i++) {
+		for (order = 0; order < 2; order++) {
+			page = unmapped_pages_alloc(zones[i].gfp, order);
+			KUNIT_ASSERT_NOT_NULL(test, page);
+			KUNIT_EXPECT_LE(test, page_zonenum(page),
+					zones[i].highest);
+			unmapped_pages_free(page, order);
+		}
+	}
+	drain_all();
+	expect_count(test, 0, 0);
+}
+
+static void unmapped_test_thisnode(struct kunit *test)
+{
+	struct page *page;
+	int nid;
+
+	for_each_node_state(nid, N_MEMORY) {
+		page = unmapped_pages_alloc_node(GFP_KERNEL | __GFP_THISNODE, 0,
+						 nid);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), nid);
+		unmapped_pages_free(page, 0);
+	}
+}
+
+/* Where nothing is cached, a nodemask keeps us from what is cached elsewhere. */
+static void unmapped_test_nodemask(struct kunit *test)
+{
+	nodemask_t none = NODE_MASK_NONE;
+	nodemask_t here = nodemask_of_node(numa_mem_id());
+	struct page *page = alloc_or_fail(test, 0);
+
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc_nodemask(GFP_NOWAIT, 0,
+							      NUMA_NO_NODE, &none));
+	unmapped_pages_free(page, 0);
+	page = unmapped_pages_alloc_nodemask(GFP_NOWAIT, 0, NUMA_NO_NODE, &here);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	unmapped_pages_free(page, 0);
+}
+
+/* === Many at a time ====================================================== */
+
+static struct unmapped_zone *local_zone(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 1);
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+
+	unmapped_pages_free(page, 1);
+	return uz;
+}
+
+/* The zone's lists are asked once for many single pages. */
+static void unmapped_test_pcp(struct kunit *test)
+{
+	const int nr = 8 * UNMAPPED_PCP_BATCH;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	struct unmapped_zone *uz = local_zone(test);
+	unsigned long taken = uz->nr_taken;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	migrate_disable();
+	for (i = 0; i < nr; i++)
+		pages[i] = unmapped_pages_alloc(GFP_KERNEL, 0);
+	KUNIT_EXPECT_EQ(test, uz->nr_taken - taken, nr / UNMAPPED_PCP_BATCH);
+	for (i = 0; i < nr; i++)
+		unmapped_pages_free(pages[i], 0);
+	KUNIT_EXPECT_GE(test, unmapped_zone_nr_pcp(uz), UNMAPPED_PCP_BATCH);
+	KUNIT_EXPECT_LT(test, unmapped_zone_nr_pcp(uz), 2 * UNMAPPED_PCP_BATCH);
+	migrate_enable();
+
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	drain_pcps();
+	KUNIT_EXPECT_EQ(test, unmapped_zone_nr_pcp(uz), 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+static void put_on_cpu(struct work_struct *work)
+{
+	struct put_work *put = container_of(work, struct put_work, work);
+
+	unmapped_pages_free(put->page, 0);
+}
+
+/* What is on the list of a CPU that goes offline does not stay there. */
+static void unmapped_test_dead_cpu(struct kunit *test)
+{
+	struct put_work put = { .page = alloc_or_fail(test, 0) };
+	struct unmapped_zone *uz = unmapped_page_zone(put.page);
+	int cpu = cpumask_last(cpu_online_mask);
+	struct unmapped_pcp *pcp = per_cpu_ptr(uz->pcp, cpu);
+
+	INIT_WORK_ONSTACK(&put.work, put_on_cpu);
+	schedule_work_on(cpu, &put.work);
+	flush_work(&put.work);
+	destroy_work_on_stack(&put.work);
+	KUNIT_EXPECT_GE(test, pcp->count, 1);
+	if (!cpu || remove_cpu(cpu))
+		kunit_skip(test, "no CPU can go offline");
+	KUNIT_EXPECT_EQ(test, pcp->count, 0);
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+static void unmapped_test_bulk(struct kunit *test)
+{
+	const int nr = 2 * UNMAPPED_BLOCK_PAGES + 7;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	int i, present = 0, nonzero = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_EXPECT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
+							NULL, nr, pages), nr);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
+	expect_count(test, nr, 3 * UNMAPPED_BLOCK_PAGES - nr);
+	for (i = 0; i < nr; i++) {
+		present += kernel_page_present(pages[i]);
+		nonzero += with_page(test, pages[i], MARK, true) ? 1 : 0;
+		KUNIT_EXPECT_EQ(test, page_ref_count(pages[i]), 1);
+	}
+	KUNIT_EXPECT_EQ(test, present, 0);
+	release_pages(pages, nr);
+	expect_count(test, 0, 3 * UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 3);
+}
+
+/* What there is, if there is not enough. */
+static void unmapped_test_bulk_short(struct kunit *test)
+{
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, 2);
+	struct page *pages[8];
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	split_page(area, 2);
+	use_area(test, area, 3);
+	set_page_count(area + 1, 0);
+	set_page_count(area + 2, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
+							NULL, 8, pages), 3);
+	expect_count(test, 3, 0);
+	release_pages(pages, 3);
+	__free_page(area + 3);
+	KUNIT_EXPECT_EQ(test, unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE,
+							NULL, 8, pages), 3);
+	release_pages(pages, 3);
+}
+
+/* === Demand ============================================================== */
+
+static void unmapped_test_demand(struct kunit *test)
+{
+	struct unmapped_node *node = unmapped_node(numa_mem_id());
+	unsigned int batch, before = 1;
+	int i;
+
+	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	guard(mutex)(&node->refill_lock);
+	node->refilled = jiffies - 2 * HZ;
+	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
+	for (i = 0; i < 8; i++) {
+		batch = unmapped_refill_demand(node);
+		KUNIT_EXPECT_GE(test, batch, before);
+		KUNIT_EXPECT_LE(test, batch, 2 * before);
+		before = batch;
+	}
+	if (node_present_pages(node->nid) >= 256 * UNMAPPED_BLOCK_PAGES)
+		KUNIT_EXPECT_GT(test, batch, 1);
+	node->refilled = jiffies - 2 * HZ;
+	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
+	node->batch = 1;
+}
+
+static unsigned int high_demand(struct unmapped_node *node)
+{
+	return 4;
+}
+
+static void unmapped_test_batch(struct kunit *test)
+{
+	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	struct page *page;
+
+	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
+	expect_count(test, 1, 4 * UNMAPPED_BLOCK_PAGES - 1);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 4);
+}
+
+/* The second block of a batch can't be unmapped: the first one will do. */
+static void unmapped_test_batch_fails(struct kunit *test)
+{
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	struct page *page;
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	use_area(test, area, UNMAPPED_BLOCK_PAGES);
+	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_PTR_EQ(test, page, area);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	unmapped_pages_free(page, 0);
+}
+
+/* While demand is high, there is more before the cache is empty. */
+static void unmapped_test_background(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, PMD_ORDER);
+	struct unmapped_node *node = unmapped_node(page_to_nid(page));
+	struct unmapped_count count;
+
+	enable_work(&node->refill_work);
+	WRITE_ONCE(node->batch, 4);
+	node->refilled = jiffies;
+	unmapped_refill_wake(node);
+	flush_work(&node->refill_work);
+	disable_work_sync(&node->refill_work);
+	WRITE_ONCE(node->batch, 1);
+
+	count_all(&count);
+	KUNIT_EXPECT_EQ(test, count.used, UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_GT(test, count.cached, 0);
+	unmapped_pages_free(page, PMD_ORDER);
+}
+
+static void run_idle_work(struct unmapped_node *node)
+{
+	mod_delayed_work(system_dfl_wq, &node->idle_work, 0);
+	flush_delayed_work(&node->idle_work);
+}
+
+/* What nobody asked for since the last time is given back. */
+static void unmapped_test_idle(struct kunit *test)
+{
+	struct page *block = alloc_or_fail(test, PMD_ORDER);
+	struct unmapped_node *node = unmapped_node(page_to_nid(block));
+	struct page *page = alloc_or_fail(test, 0);
+
+	enable_delayed_work(&node->idle_work);
+	unmapped_pages_free(block, PMD_ORDER);
+	run_idle_work(node);
+	expect_count(test, 1, 2 * UNMAPPED_BLOCK_PAGES - 1);
+
+	/* In use, but not all of it. */
+	unmapped_pages_free(alloc_or_fail(test, 3), 3);
+	run_idle_work(node);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+
+	unmapped_pages_free(page, 0);
+	run_idle_work(node);
+	run_idle_work(node);
+	expect_count(test, 0, 0);
+	disable_delayed_work_sync(&node->idle_work);
 }
 
 /* === When it fails ======================================================= */
@@ -693,11 +1046,6 @@ static void unmapped_test_put_in_hardirq(struct kunit *test)
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
 }
 
-struct put_work {
-	struct work_struct work;
-	struct page *page;
-};
-
 static void put_in_softirq(struct work_struct *work)
 {
 	put_page(container_of(work, struct put_work, work)->page);
@@ -797,14 +1145,124 @@ static void unmapped_test_whole_blocks_last(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
+/* When nothing else helps, the free part of a block that is in use goes. */
+static void unmapped_test_break_block(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+
+	drain_pcps();
+	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz));
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(page)));
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES - 1);
+	expect_count(test, 1, 0);
+	expect_present(test, page, 0, false);
+	expect_present(test, page + 1, 0, true);
+	KUNIT_EXPECT_TRUE(test, unmapped_page(page));
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page + 1));
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, drain_all(), 1);
+	expect_present(test, page, PMD_ORDER, true);
+}
+
+/* If all of it comes back meanwhile, it is a block again. */
+static void unmapped_test_broken_block_heals(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 4);
+
+	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page)));
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER - 1), 1);
+	unmapped_pages_free(page, 4);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+/* A page that the hardware reported as bad is not handed out any more. */
+static void unmapped_test_poisoned(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0), *seen;
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+	struct unmapped_count before, after;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "no memory failure handling");
+
+	count_all(&before);
+	SetPageHWPoison(page);
+	unmapped_pages_free(page, 0);
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES - 1; i++) {
+		seen = alloc_or_fail(test, 0);
+		KUNIT_EXPECT_PTR_NE(test, seen, page);
+		ctl.kept[i] = seen;
+	}
+	count_all(&after);
+	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 1);
+	KUNIT_EXPECT_EQ(test, after.cached, 0);
+
+	/* One that is bad only once it is free, on the CPU's list. */
+	page = ctl.kept[0];
+	unmapped_pages_free(page, 0);
+	SetPageHWPoison(page);
+	ctl.kept[0] = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_PTR_NE(test, ctl.kept[0], page);
+	release_pages(ctl.kept, UNMAPPED_BLOCK_PAGES - 1);
+	count_all(&after);
+	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 2);
+	KUNIT_EXPECT_EQ(test, after.used, 0);
+
+	/* The rest of the block is as good as ever. */
+	drain_pcps();
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	drain_all();
+	expect_count(test, 0, 0);
+}
+
 /* === Suite =============================================================== */
+
+/* One block at a time, unless a test wants to see what demand does. */
+static unsigned int low_demand(struct unmapped_node *node)
+{
+	return 1;
+}
+
+/* The allocator's own work would change what the tests count. */
+static int unmapped_test_suite_init(struct kunit_suite *suite)
+{
+	int nid;
+
+	if (!unmapped_alloc_available())
+		return 0;
+
+	for_each_online_node(nid) {
+		disable_delayed_work_sync(&unmapped_node(nid)->idle_work);
+		disable_work_sync(&unmapped_node(nid)->refill_work);
+	}
+	return 0;
+}
+
+static void unmapped_test_suite_exit(struct kunit_suite *suite)
+{
+	int nid;
+
+	if (!unmapped_alloc_available())
+		return;
+
+	for_each_online_node(nid) {
+		enable_work(&unmapped_node(nid)->refill_work);
+		enable_delayed_work(&unmapped_node(nid)->idle_work);
+		unmapped_release_wake(unmapped_node(nid));
+	}
+}
 
 static int unmapped_test_init(struct kunit *test)
 {
-	if (unmapped_alloc_enable())
+	if (!unmapped_alloc_available())
 		kunit_skip(test, "the allocator is not available on this boot");
 
 	memset(&ctl, 0, sizeof(ctl));
+	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
 	drain_all();
 	expect_count(test, 0, 0);
 	return 0;
@@ -835,12 +1293,26 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_all_distinct),
 	KUNIT_CASE(unmapped_test_reuse_is_zero),
 	KUNIT_CASE(unmapped_test_freed_is_zero),
+	KUNIT_CASE(unmapped_test_nozero),
 	KUNIT_CASE(unmapped_test_window),
+	KUNIT_CASE(unmapped_test_map),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
+	KUNIT_CASE(unmapped_test_zones),
+	KUNIT_CASE(unmapped_test_thisnode),
+	KUNIT_CASE(unmapped_test_nodemask),
+	KUNIT_CASE(unmapped_test_pcp),
+	KUNIT_CASE(unmapped_test_dead_cpu),
+	KUNIT_CASE(unmapped_test_bulk),
+	KUNIT_CASE(unmapped_test_bulk_short),
+	KUNIT_CASE(unmapped_test_demand),
+	KUNIT_CASE(unmapped_test_batch),
+	KUNIT_CASE(unmapped_test_batch_fails),
+	KUNIT_CASE(unmapped_test_background),
+	KUNIT_CASE(unmapped_test_idle),
 	KUNIT_CASE(unmapped_test_exhausted),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
@@ -858,11 +1330,16 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
+	KUNIT_CASE(unmapped_test_break_block),
+	KUNIT_CASE(unmapped_test_broken_block_heals),
+	KUNIT_CASE(unmapped_test_poisoned),
 	{}
 };
 
 static struct kunit_suite unmapped_test_suite = {
 	.name = "unmapped_alloc",
+	.suite_init = unmapped_test_suite_init,
+	.suite_exit = unmapped_test_suite_exit,
 	.init = unmapped_test_init,
 	.exit = unmapped_test_exit,
 	.test_cases = unmapped_test_cases,

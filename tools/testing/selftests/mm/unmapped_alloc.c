@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -284,6 +287,196 @@ TEST_F(secret, drop_caches_gives_back)
 	EXPECT_EQ(read_pages(OWNED), 0);
 }
 
+struct direct_map {
+	long kb_4k;
+	long kb_2m;
+	long kb_1g;
+};
+
+static struct direct_map read_direct_map(void)
+{
+	return (struct direct_map) {
+		read_number("/proc/meminfo", "DirectMap4k"),
+		read_number("/proc/meminfo", "DirectMap2M"),
+		read_number("/proc/meminfo", "DirectMap1G"),
+	};
+}
+
+/* Take as much memory as there is, but for a rest. */
+static unsigned char *take_memory(size_t *size)
+{
+	const size_t rest = 96 * MIB;
+	void *mem;
+
+	*size = read_number("/proc/meminfo", "MemFree") * 1024 - rest;
+	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+/* Fragments split entries of the direct map; these are made whole again. */
+TEST_F_TIMEOUT(secret, fragments_heal, 120)
+{
+	struct direct_map before, after;
+	const size_t size = 128 * MIB, fragmented = 512 * MIB;
+	unsigned char *hog, *mem;
+	size_t hog_size, i;
+	long splits;
+	int fd;
+
+	if (read_number("/proc/meminfo", "DirectMap2M") < 0)
+		SKIP(return, "the kernel does not tell about the direct map");
+
+	ASSERT_EQ(empty_caches("3"), 0);
+	before = read_direct_map();
+	splits = read_number(DEBUGFS, "area_split");
+
+	/* What is free then are single pages, but for a rest. */
+	hog = take_memory(&hog_size);
+	ASSERT_NE(hog, NULL);
+	if (hog_size < fragmented)
+		SKIP(return, "needs more memory");
+	for (i = 0; i < fragmented; i += 2 * self->page_size)
+		madvise(hog + i, self->page_size, MADV_DONTNEED);
+
+	mem = secret_map(size, &fd);
+	ASSERT_NE(mem, NULL);
+	memset(mem, 1, size);
+	splits = read_number(DEBUGFS, "area_split") - splits;
+	munmap(mem, size);
+	close(fd);
+	munmap(hog, hog_size);
+
+	EXPECT_EQ(used_pages_settled(), 0);
+	ASSERT_EQ(empty_caches("3"), 0);
+	EXPECT_EQ(read_pages(OWNED), 0);
+	after = read_direct_map();
+	if (!splits)
+		SKIP(return, "memory could not be fragmented");
+	TH_LOG("%ld areas were split", splits);
+	EXPECT_EQ(after.kb_4k, before.kb_4k);
+	EXPECT_EQ(after.kb_2m, before.kb_2m);
+	EXPECT_EQ(after.kb_1g, before.kb_1g);
+}
+
+/* Without fragments, not even a 1 GiB entry is lost. */
+TEST_F(secret, direct_map_is_restored)
+{
+	struct direct_map before, after;
+
+	ASSERT_EQ(empty_caches("3"), 0);
+	before = read_direct_map();
+	ASSERT_TRUE(touch_and_free(16 * MIB));
+	EXPECT_EQ(used_pages_settled(), 0);
+	ASSERT_EQ(empty_caches("3"), 0);
+	after = read_direct_map();
+	EXPECT_EQ(after.kb_4k, before.kb_4k);
+	EXPECT_EQ(after.kb_2m, before.kb_2m);
+	EXPECT_EQ(after.kb_1g, before.kb_1g);
+}
+
+/* What nobody asks for goes back by itself, in two periods of 5 seconds. */
+TEST_F(secret, idle_cache_shrinks)
+{
+	int i;
+
+	ASSERT_TRUE(touch_and_free(8 * MIB));
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_GT(read_pages(OWNED), 0);
+	for (i = 0; i < 200 && read_pages(OWNED) > 0; i++)
+		usleep(100000);
+	EXPECT_EQ(read_pages(OWNED), 0);
+}
+
+static int write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* Pages on the list of a CPU that goes offline are not lost. */
+TEST_F(secret, cpu_offline)
+{
+	const char *online = "/sys/devices/system/cpu/cpu1/online";
+	cpu_set_t old, cpu1;
+
+	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
+	CPU_ZERO(&cpu1);
+	CPU_SET(1, &cpu1);
+	if (access(online, W_OK) || sched_setaffinity(0, sizeof(cpu1), &cpu1))
+		SKIP(return, "no CPU 1 to take offline");
+	ASSERT_TRUE(touch_and_free(4 * MIB));
+	ASSERT_EQ(sched_setaffinity(0, sizeof(old), &old), 0);
+	ASSERT_EQ(write_file(online, "0"), 0);
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_EQ(empty_caches("3"), 0);
+	EXPECT_EQ(read_pages(OWNED), 0);
+	ASSERT_EQ(write_file(online, "1"), 0);
+}
+
+/* In a child: take memory until there is none, or secrets go away. */
+static void take_all_memory(void)
+{
+	if (write_file("/proc/self/oom_score_adj", "1000"))
+		_exit(1);
+	while (mmap(NULL, MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
+		    0) != MAP_FAILED)
+		;
+	_exit(2);
+}
+
+/*
+ * One page of each block is in use. The others are given back before anybody
+ * is killed, and only then.
+ */
+TEST_F(secret, partly_used_blocks)
+{
+	struct rlimit limit = { 8192, 8192 };
+	enum { NR = 4096, STEP = 512 };
+	unsigned char *mem;
+	int fd[NR], i, status;
+	long owned;
+	pid_t pid;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		SKIP(return, "can't raise RLIMIT_NOFILE");
+	ASSERT_EQ(empty_caches("3"), 0);
+	for (i = 0; i < NR; i++) {
+		mem = secret_map(self->page_size, &fd[i]);
+		ASSERT_NE(mem, NULL);
+		*mem = i / STEP + 1;
+		munmap(mem, self->page_size);
+	}
+	for (i = 0; i < NR; i++)
+		if (i % STEP)
+			close(fd[i]);
+	EXPECT_EQ(used_pages_settled(), NR / STEP);
+	ASSERT_EQ(empty_caches("3"), 0);
+	owned = read_pages(OWNED);
+	EXPECT_GT(owned, NR / STEP);
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		take_all_memory();
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(read_pages(OWNED), NR / STEP);
+
+	for (i = 0; i < NR; i += STEP) {
+		mem = mmap(NULL, self->page_size, PROT_READ, MAP_SHARED, fd[i], 0);
+		ASSERT_NE(mem, MAP_FAILED);
+		EXPECT_EQ(*mem, i / STEP + 1);
+		munmap(mem, self->page_size);
+		close(fd[i]);
+	}
+}
+
 /* In a child: take memory until the cache is empty, or there is no more. */
 static void press_until_given_back(void)
 {
@@ -477,6 +670,208 @@ TEST_F(secret, exit_while_faulting)
 		EXPECT_EQ(status, 0);
 	}
 	EXPECT_EQ(used_pages_settled(), 0);
+}
+
+/* === Nodes =============================================================== */
+
+/* How many pages of the mapping that begins at @mem are on @node? */
+static long pages_on(int node, void *mem)
+{
+	FILE *f = fopen("/proc/self/numa_maps", "r");
+	char line[512], key[16], *found;
+	long nr = -1;
+
+	if (!f)
+		return -1;
+	snprintf(key, sizeof(key), " N%d=", node);
+	while (fgets(line, sizeof(line), f)) {
+		if (strtoul(line, NULL, 16) != (unsigned long)mem)
+			continue;
+		found = strstr(line, key);
+		nr = found ? atol(found + strlen(key)) : 0;
+	}
+	fclose(f);
+	return nr;
+}
+
+static long set_policy(int mode, unsigned long nodes)
+{
+	return syscall(__NR_set_mempolicy, mode, nodes ? &nodes : NULL,
+		       nodes ? 8 * sizeof(nodes) : 0);
+}
+
+FIXTURE(numa) {
+	long page_size;
+	size_t size;
+	long pages;
+	unsigned char *mem;
+	int fd;
+};
+
+FIXTURE_SETUP(numa)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	self->page_size = sysconf(_SC_PAGESIZE);
+	self->size = 8 * MIB;
+	self->pages = self->size / self->page_size;
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "needs two nodes");
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		SKIP(return, "can't raise RLIMIT_MEMLOCK");
+	self->mem = secret_map(self->size, &self->fd);
+	if (!self->mem)
+		SKIP(return, "memfd_secret is not there: %s", strerror(errno));
+	ASSERT_EQ(empty_caches("3"), 0);
+}
+
+FIXTURE_TEARDOWN(numa)
+{
+	set_policy(MPOL_DEFAULT, 0);
+	munmap(self->mem, self->size);
+	close(self->fd);
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_EQ(empty_caches("3"), 0);
+	EXPECT_EQ(read_pages(OWNED), 0);
+}
+
+TEST_F(numa, bind)
+{
+	int node;
+
+	for (node = 0; node < 2; node++) {
+		ASSERT_EQ(set_policy(MPOL_BIND, 1UL << node), 0);
+		memset(self->mem + node * self->size / 2, 1, self->size / 2);
+	}
+	for (node = 0; node < 2; node++)
+		EXPECT_EQ(pages_on(node, self->mem), self->pages / 2);
+}
+
+TEST_F(numa, preferred)
+{
+	ASSERT_EQ(set_policy(MPOL_PREFERRED, 1UL << 1), 0);
+	memset(self->mem, 1, self->size);
+	EXPECT_EQ(pages_on(1, self->mem), self->pages);
+}
+
+TEST_F(numa, interleave)
+{
+	long nr;
+
+	ASSERT_EQ(set_policy(MPOL_INTERLEAVE, 3), 0);
+	memset(self->mem, 1, self->size);
+	/* What else the kernel allocates for us takes its turns too. */
+	nr = pages_on(1, self->mem);
+	EXPECT_GT(nr, self->pages / 2 - self->pages / 16);
+	EXPECT_LT(nr, self->pages / 2 + self->pages / 16);
+	EXPECT_EQ(nr + pages_on(0, self->mem), self->pages);
+}
+
+TEST_F(numa, mbind)
+{
+	unsigned long nodes = 1UL << 1;
+
+	ASSERT_EQ(syscall(__NR_mbind, self->mem, self->size, MPOL_BIND, &nodes,
+			  8 * sizeof(nodes), 0), 0);
+	memset(self->mem, 1, self->size);
+	EXPECT_EQ(pages_on(1, self->mem), self->pages);
+}
+
+static int node_of_cpu(int cpu)
+{
+	char name[64];
+	int node;
+
+	for (node = 0; node < 2; node++) {
+		snprintf(name, sizeof(name),
+			 "/sys/devices/system/node/node%d/cpu%d", node, cpu);
+		if (!access(name, F_OK))
+			return node;
+	}
+	return -1;
+}
+
+/* Without a policy, pages come from the node of the CPU. */
+TEST_F(numa, local)
+{
+	long expected[2] = {};
+	cpu_set_t set, old;
+	int cpu, node;
+
+	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
+	for (cpu = 0; cpu < 2; cpu++) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu, &set);
+		ASSERT_EQ(sched_setaffinity(0, sizeof(set), &set), 0);
+		node = node_of_cpu(cpu);
+		ASSERT_GE(node, 0);
+		expected[node] += self->pages / 2;
+		memset(self->mem + cpu * self->size / 2, 1, self->size / 2);
+		EXPECT_EQ(pages_on(node, self->mem), expected[node]);
+	}
+	ASSERT_EQ(sched_setaffinity(0, sizeof(old), &old), 0);
+}
+
+TEST_F(numa, cpuset)
+{
+	const char *root = "/sys/fs/cgroup";
+	const char *group = "/sys/fs/cgroup/unmapped_alloc";
+	char file[128], pid[32];
+
+	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", root);
+	if (write_file(file, "+cpuset") || mkdir(group, 0755))
+		SKIP(return, "no cpusets");
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(file, sizeof(file), "%s/cpuset.mems", group);
+	ASSERT_EQ(write_file(file, "1"), 0);
+	snprintf(file, sizeof(file), "%s/cgroup.procs", group);
+	ASSERT_EQ(write_file(file, pid), 0);
+	memset(self->mem, 1, self->size);
+	EXPECT_EQ(pages_on(1, self->mem), self->pages);
+	snprintf(file, sizeof(file), "%s/cgroup.procs", root);
+	ASSERT_EQ(write_file(file, pid), 0);
+	rmdir(group);
+}
+
+static long node_free_kb(int node)
+{
+	char name[64], line[256];
+	long kb = -1, value;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/sys/devices/system/node/node%d/meminfo", node);
+	f = fopen(name, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Node %*d MemFree: %ld", &value) == 1)
+			kb = value;
+	fclose(f);
+	return kb;
+}
+
+/* A node that is short of memory: what it lacks comes from the other one. */
+TEST_F(numa, node_is_short)
+{
+	size_t hog_size = node_free_kb(1) * 1024;
+	unsigned long nodes = 1UL << 1;
+	unsigned char *hog;
+	long nr;
+
+	hog = mmap(NULL, hog_size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(hog, MAP_FAILED);
+	/* Preferred, so that nobody is killed for the last pages. */
+	ASSERT_EQ(syscall(__NR_mbind, hog, hog_size, MPOL_PREFERRED, &nodes,
+			  8 * sizeof(nodes), 0), 0);
+	memset(hog, 1, hog_size);
+	ASSERT_EQ(set_policy(MPOL_PREFERRED, nodes), 0);
+	memset(self->mem, 1, self->size);
+	nr = pages_on(0, self->mem);
+	EXPECT_GT(nr, 0);
+	EXPECT_EQ(nr + pages_on(1, self->mem),
+		  self->pages);
+	munmap(hog, hog_size);
 }
 
 TEST_HARNESS_MAIN

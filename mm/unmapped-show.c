@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmapped page allocator: /sys/kernel/debug/unmapped_alloc, in the manner of
- * /proc/pagetypeinfo.
+ * Unmapped page allocator: what it tells about itself, in
+ * /sys/kernel/debug/unmapped_alloc, in the manner of /proc/pagetypeinfo, and in
+ * the report of what memory is used for when there is none left.
  */
 
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/printk.h>
 #include <linux/seq_file.h>
 #include <linux/unmapped_alloc.h>
 
@@ -16,6 +18,7 @@
 static const char * const kind_names[] = {
 	[UNMAPPED_BLOCK]	= "Block",
 	[UNMAPPED_FRAGMENT]	= "Fragment",
+	[UNMAPPED_NOZERO]	= "Nozero",
 };
 
 static_assert(ARRAY_SIZE(kind_names) == UNMAPPED_NR_KINDS);
@@ -69,10 +72,9 @@ static void show_free(struct seq_file *m, struct zone *zone,
 static void show_pages(struct seq_file *m, struct zone *zone,
 		       struct unmapped_zone *uz)
 {
-	struct unmapped_count count;
+	struct unmapped_count count = {};
 
-	scoped_guard(spinlock_irqsave, &uz->lock)
-		count = uz->count;
+	unmapped_zone_count(uz, &count);
 
 	show_zone_name(m, zone);
 	seq_printf(m, "%22lu %10lu %10lu %10lu %10lu\n", count.owned,
@@ -103,6 +105,27 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
+
+/**
+ * unmapped_alloc_show_mem() - a line for show_mem()
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_alloc_show_mem(void)
+{
+	struct unmapped_count node, sum = {};
+	int nid;
+
+	if (!unmapped_alloc_available())
+		return;
+
+	for_each_online_node(nid) {
+		unmapped_alloc_count(nid, &node);
+		sum.owned += node.owned;
+		sum.cached += node.cached;
+	}
+	pr_info("%lu pages unmapped, %lu of them cached\n", sum.owned, sum.cached);
+}
 
 static int __init unmapped_alloc_debugfs_init(void)
 {
