@@ -109,6 +109,15 @@ static void check_page(const struct slot *slot, unsigned int i)
 		ERROR("page has somebody else's mark");
 }
 
+/*
+ * kernel_page_present() takes no lock: when the page's block is broken at this
+ * moment, it may take the new page table's entry for the page's. So ask twice.
+ */
+static bool in_direct_map(struct page *page)
+{
+	return kernel_page_present(page) && kernel_page_present(page);
+}
+
 static void take_slot(struct worker *w, struct slot *slot, struct page *page,
 		      unsigned int order)
 {
@@ -118,7 +127,7 @@ static void take_slot(struct worker *w, struct slot *slot, struct page *page,
 	slot->order = order;
 	slot->mark = (w - workers) << 56 | ++w->nr_marks << 16;
 	for (i = 0; i < 1U << order; i++) {
-		if (!unmapped_page(page + i) || kernel_page_present(page + i))
+		if (!unmapped_page(page + i) || in_direct_map(page + i))
 			ERROR("page is in the direct map");
 		mark_page(slot, i);
 	}
