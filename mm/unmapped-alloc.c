@@ -34,7 +34,8 @@
  * 1. unmapped_node::refill_lock, a mutex around taking blocks
  * 2. unmapped_zone::lock, interrupts off
  * 3. xarray lock in unmapped-owner.c, interrupts off
- * 4. locks of the slab and the page allocator: under 2 and 3 for kfree_rcu()
+ * 4. locks of the slab and the page allocator: under 3 for kfree_rcu(), under
+ *    2 for the note about a block that is broken (GFP_NOWAIT)
  *
  * unmapped_pcp::lock nests in nothing and nothing nests in it, except that the
  * check for tests takes it by itself. The direct map is only changed without
@@ -42,9 +43,10 @@
  * and waits for other CPUs. The page allocator's free path comes here without
  * a lock of its own.
  *
- * Memory cost: about 1 KiB for each node and zone, 24 bytes for each of their
- * CPUs; a cache line's worth of page table for each possible CPU; 96 bytes for
- * each area with fragments. None in struct page, two bits for each pageblock.
+ * Memory cost: about 1 KiB for each node and zone, and 16 bytes more for each
+ * CPU; 24 bytes and a cache line's worth of page table for each possible CPU's
+ * window; 96 bytes for each area with fragments. None in struct page, three
+ * bits for each pageblock, in a word that had them to spare.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -184,19 +186,30 @@ static struct llist_node *pcp_cut_locked(struct unmapped_pcp *pcp,
 	return cut;
 }
 
-static __always_inline struct page *pcp_take(struct unmapped_zone *uz)
+static __always_inline
+struct unmapped_pcp *pcp_lock(struct unmapped_zone *uz, unsigned long *flags)
 {
 	struct unmapped_pcp *pcp;
-	struct page *page;
-	unsigned long flags;
 
-	local_irq_save(flags);
+	local_irq_save(*flags);
 	pcp = this_cpu_ptr(uz->pcp);
 	raw_spin_lock(&pcp->lock);
-	page = pcp_take_locked(pcp);
-	raw_spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
+	return pcp;
+}
 
+static __always_inline
+void pcp_unlock(struct unmapped_pcp *pcp, unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(&pcp->lock, flags);
+}
+
+static __always_inline struct page *pcp_take(struct unmapped_zone *uz)
+{
+	unsigned long flags;
+	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
+	struct page *page = pcp_take_locked(pcp);
+
+	pcp_unlock(pcp, flags);
 	return page;
 }
 
@@ -218,30 +231,20 @@ static struct page *pcp_fill_and_take(struct unmapped_zone *uz)
 	if (nr == 1)
 		return page;
 
-	local_irq_save(flags);
-	pcp = this_cpu_ptr(uz->pcp);
-	raw_spin_lock(&pcp->lock);
+	pcp = pcp_lock(uz, &flags);
 	pcp_add_locked(pcp, list, last, nr - 1);
-	raw_spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
-
+	pcp_unlock(pcp, flags);
 	return page;
 }
 
 /* This CPU's list has become long: a half goes to the zone's lists. */
 static noinline void pcp_relieve(struct unmapped_zone *uz)
 {
-	struct llist_node *surplus;
-	struct unmapped_pcp *pcp;
 	unsigned long flags;
+	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
+	struct llist_node *surplus = pcp_cut_locked(pcp, UNMAPPED_PCP_BATCH);
 
-	local_irq_save(flags);
-	pcp = this_cpu_ptr(uz->pcp);
-	raw_spin_lock(&pcp->lock);
-	surplus = pcp_cut_locked(pcp, UNMAPPED_PCP_BATCH);
-	raw_spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
-
+	pcp_unlock(pcp, flags);
 	if (surplus)
 		unmapped_zone_put_bulk(uz, surplus);
 }
@@ -249,18 +252,14 @@ static noinline void pcp_relieve(struct unmapped_zone *uz)
 /* Clear a page and put it on this CPU's list. */
 static __always_inline void pcp_put(struct unmapped_zone *uz, struct page *page)
 {
-	struct unmapped_pcp *pcp;
 	unsigned long flags;
+	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
 	unsigned int count;
 
-	local_irq_save(flags);
 	unmapped_clear_page(page);
-	pcp = this_cpu_ptr(uz->pcp);
-	raw_spin_lock(&pcp->lock);
 	pcp_add_locked(pcp, &page->pcp_llist, &page->pcp_llist, 1);
 	count = pcp->count;
-	raw_spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
+	pcp_unlock(pcp, flags);
 
 	if (unlikely(count >= 2 * UNMAPPED_PCP_BATCH))
 		pcp_relieve(uz);
@@ -312,6 +311,7 @@ static int drain_dead_cpu(unsigned int cpu)
  * @order: order of the chunk.
  * @nid: preferred node.
  * @nodemask: nodes that are allowed, NULL for all.
+ * @nr_pages: how many more pages the caller is going to ask for.
  * @nozero: the contents don't matter.
  * @easy: only what is to be had without effort.
  */
@@ -320,6 +320,7 @@ struct request {
 	unsigned int order;
 	int nid;
 	nodemask_t *nodemask;
+	unsigned long nr_pages;
 	bool nozero;
 	bool easy;
 };
@@ -355,27 +356,32 @@ static struct page *take_cached(struct unmapped_node *node,
 	return page;
 }
 
+/* The last zone that may be used: neither highmem nor movable, see above. */
+static __always_inline enum zone_type highest_zone(gfp_t gfp)
+{
+	return gfp_zone(gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE));
+}
+
 /*
  * Look through the caches in the order that the page allocator would; with
  * @local, only through those of the first node in that order.
  */
 static struct page *take_zonelist(const struct request *r, bool local)
 {
-	gfp_t gfp = r->gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE);
 	int nid, first = NUMA_NO_NODE;
 	struct zoneref *z;
 	struct zone *zone;
 	struct page *page;
 
-	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(r->nid, gfp),
-					gfp_zone(gfp), r->nodemask) {
+	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(r->nid, r->gfp),
+					highest_zone(r->gfp), r->nodemask) {
 		nid = zonelist_node_idx(z);
 		if (first == NUMA_NO_NODE)
 			first = nid;
 		if (local && nid != first)
 			break;
 		if (cpusets_enabled() &&
-		    !cpuset_zone_allowed(zone, gfp | __GFP_HARDWALL))
+		    !cpuset_zone_allowed(zone, r->gfp | __GFP_HARDWALL))
 			continue;
 		page = take_cached(unmapped_node(nid), zonelist_zone_idx(z), r);
 		if (page)
@@ -395,10 +401,9 @@ static struct page *refill_what_lies_there(const struct request *r, gfp_t gfp)
 		/* Who had the lock before may have refilled for all who wait. */
 		page = take_zonelist(r, gfp & __GFP_THISNODE);
 		if (!page)
-			page = unmapped_refill_blocks(gfp, r->order, r->nid,
-						      r->nodemask,
-						      unmapped_refill_demand(node),
-						      r->nozero);
+			page = unmapped_refill_node(node, gfp, r->order,
+						    r->nodemask, r->nr_pages,
+						    r->nozero);
 	}
 	for (from = PMD_ORDER - 1; !page && from > r->order; from--)
 		page = unmapped_refill_fragment(gfp, from, r->order, r->nid,
@@ -409,9 +414,9 @@ static struct page *refill_what_lies_there(const struct request *r, gfp_t gfp)
 /* The node that the page allocator would try first. */
 static int first_node_of(const struct request *r)
 {
-	gfp_t gfp = r->gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE);
-	struct zoneref *z = first_zones_zonelist(node_zonelist(r->nid, gfp),
-						 gfp_zone(gfp), r->nodemask);
+	struct zoneref *z = first_zones_zonelist(node_zonelist(r->nid, r->gfp),
+						 highest_zone(r->gfp),
+						 r->nodemask);
 
 	return zonelist_zone(z) ? zonelist_node_idx(z) : NUMA_NO_NODE;
 }
@@ -445,20 +450,14 @@ static struct page *alloc_slow(const struct request *request,
 #define UNMAPPED_BAD_GFP (__GFP_NOFAIL | __GFP_MOVABLE | __GFP_RECLAIMABLE | \
 			  __GFP_SKIP_ZERO | __GFP_ZEROTAGS)
 
-static bool valid_request(gfp_t gfp, unsigned int order)
-{
-	VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
-
-	return unmapped_alloc_ready &&
-	       !WARN_ON_ONCE_GFP(order > PMD_ORDER, gfp);
-}
-
-static struct page *alloc_request(struct request r)
+static noinline struct page *alloc_request(struct request r)
 {
 	nodemask_t *nodemask = r.nodemask;
 	struct page *page;
 
-	if (!valid_request(r.gfp, r.order))
+	VM_WARN_ON_ONCE(r.gfp & UNMAPPED_BAD_GFP);
+	if (!unmapped_alloc_ready ||
+	    WARN_ON_ONCE_GFP(r.order > PMD_ORDER, r.gfp))
 		return NULL;
 
 	/* As the page allocator does: a preference, if gfp is no hardwall. */
@@ -474,17 +473,6 @@ static struct page *alloc_request(struct request r)
 	return page ? hand_out(page, r.order, r.gfp) : NULL;
 }
 
-static noinline struct page *alloc_general(gfp_t gfp, unsigned int order,
-					   int nid, nodemask_t *nodemask)
-{
-	return alloc_request((struct request) {
-		.gfp = gfp,
-		.order = order,
-		.nid = nid,
-		.nodemask = nodemask,
-	});
-}
-
 /*
  * The common case: a page from this CPU's list for the zone that the page
  * allocator would try first. NULL is no answer.
@@ -496,7 +484,7 @@ static __always_inline struct page *take_fast(gfp_t gfp, int nid)
 	struct page *page;
 
 	if (cpusets_enabled() || unlikely(!zonelist_zone(z)) ||
-	    zonelist_zone_idx(z) > gfp_zone(gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE)) ||
+	    zonelist_zone_idx(z) > highest_zone(gfp) ||
 	    unlikely(!unmapped_alloc_ready))
 		return NULL;
 
@@ -515,15 +503,18 @@ struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
 {
 	struct page *page;
 
-	VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
-
-	if (unlikely(order) || unlikely(nodemask))
-		return alloc_general(gfp, order, nid, nodemask);
-
-	page = take_fast(gfp, nid);
-	if (unlikely(!page))
-		return alloc_general(gfp, 0, nid, NULL);
-	return hand_out(page, 0, gfp);
+	if (likely(!order) && likely(!nodemask)) {
+		VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
+		page = take_fast(gfp, nid);
+		if (likely(page))
+			return hand_out(page, 0, gfp);
+	}
+	return alloc_request((struct request) {
+		.gfp = gfp,
+		.order = order,
+		.nid = nid,
+		.nodemask = nodemask,
+	});
 }
 
 struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
@@ -649,95 +640,59 @@ struct folio *unmapped_vma_folio_alloc_noprof(gfp_t gfp, unsigned int order,
 
 /* === Many pages at once ================================================== */
 
-/* Take up to @nr pages from the caches of the first node. */
-static unsigned int take_bulk(const struct request *r, unsigned int nr,
-			      struct llist_node **list)
+/* Hand out up to @nr pages of a zone; returns how many there were. */
+static unsigned long take_more(struct unmapped_zone *uz, unsigned int nr,
+			       gfp_t gfp, struct page **pages)
 {
-	gfp_t gfp = r->gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE);
-	int nid = first_node_of(r);
-	struct llist_node *last = NULL;
-	struct unmapped_node *node;
-	unsigned int got = 0;
-	int i;
+	struct llist_node *list = NULL, *last = NULL, *node;
+	unsigned long got = 0;
+	struct page *page;
 
-	if (nid == NUMA_NO_NODE)
+	if (!nr || !unmapped_zone_take_bulk(uz, nr, &list, &last))
 		return 0;
 
-	node = unmapped_node(nid);
-	for (i = gfp_zone(gfp); i >= 0 && got < nr; i--)
-		got += unmapped_zone_take_bulk(&node->zones[i], nr - got, list,
-					       &last);
+	while ((node = list)) {
+		page = llist_entry(node, struct page, pcp_llist);
+		list = node->next;
+		if (unlikely(PageHWPoison(page))) {
+			unmapped_zone_put(uz, page, 0);
+			continue;
+		}
+		pages[got] = hand_out(page, 0, gfp);
+		if (!pages[got])
+			break;
+		got++;
+	}
+	if (list)
+		unmapped_zone_put_bulk(uz, list);
 	return got;
 }
 
-/* As many blocks as the rest of a request needs, in one go if possible. */
-static void refill_bulk(const struct request *r, unsigned long nr_pages)
-{
-	gfp_t gfp = unmapped_opportunistic_gfp(unmapped_source_gfp(r->gfp));
-	int nid = first_node_of(r);
-
-	if (nid == NUMA_NO_NODE || !gfpflags_allow_blocking(r->gfp))
-		return;
-
-	guard(mutex)(&unmapped_node(nid)->refill_lock);
-	unmapped_refill_blocks(gfp | __GFP_THISNODE, -1, nid, r->nodemask,
-			       DIV_ROUND_UP(nr_pages, UNMAPPED_BLOCK_PAGES),
-			       false);
-}
-
-/* Returns the number of pages that were handed out. */
-static unsigned long hand_out_list(struct llist_node *list, gfp_t gfp,
-				   struct page **pages)
-{
-	struct page *page, *next;
-	unsigned long nr = 0;
-
-	llist_for_each_entry_safe(page, next, list, pcp_llist) {
-		if (unlikely(PageHWPoison(page))) {
-			unmapped_zone_put(unmapped_page_zone(page), page, 0);
-			continue;
-		}
-		page = hand_out(page, 0, gfp);
-		if (page)
-			pages[nr++] = page;
-	}
-	return nr;
-}
-
+/*
+ * Each round asks for one page in the ordinary way, which knows about policies
+ * and cpusets and refills the cache, and takes more from where that came from.
+ */
 unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 					       nodemask_t *nodemask,
 					       unsigned long nr_pages,
 					       struct page **pages)
 {
-	struct request r = { .gfp = gfp, .nid = nid, .nodemask = nodemask };
-	unsigned long got = 0, before;
-	struct llist_node *list;
-	struct page *page;
-
-	if (!valid_request(gfp, 0))
-		return 0;
-	if (r.nid == NUMA_NO_NODE)
-		r.nid = numa_mem_id();
+	struct request r = {
+		.gfp = gfp,
+		.nid = nid == NUMA_NO_NODE ? numa_mem_id() : nid,
+		.nodemask = nodemask,
+	};
+	unsigned long got = 0;
 
 	while (got < nr_pages) {
-		list = NULL;
-		before = got;
-		if (!take_bulk(&r, min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
-			       &list)) {
-			refill_bulk(&r, nr_pages - got);
-			take_bulk(&r, min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
-				  &list);
-		}
-		got += hand_out_list(list, gfp, pages + got);
-		if (got > before)
-			continue;
-
-		/* Nothing nearby without effort. */
-		page = unmapped_pages_alloc_nodemask_noprof(gfp, 0, r.nid,
-							    nodemask);
-		if (!page)
+		r.nr_pages = nr_pages - got;
+		pages[got] = alloc_request(r);
+		if (!pages[got])
 			break;
-		pages[got++] = page;
+		got++;
+		got += take_more(unmapped_page_zone(pages[got - 1]),
+				 min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
+				 gfp, pages + got);
 	}
 	return got;
 }

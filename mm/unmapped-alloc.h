@@ -130,7 +130,7 @@ struct unmapped_zone {
 	unsigned long nr_free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/** @count: see struct unmapped_count. */
 	struct unmapped_count count;
-	/** @nr_taken: how often something was taken from @free. */
+	/** @nr_taken: how often something was taken, or asked for in vain. */
 	unsigned long nr_taken;
 	/**
 	 * @nr_idle: whole blocks that nobody took since the node's idle work
@@ -226,7 +226,7 @@ unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 void unmapped_zone_put(struct unmapped_zone *uz, struct page *page,
 		       unsigned int order);
 void unmapped_zone_put_bulk(struct unmapped_zone *uz, struct llist_node *list);
-struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool fragments,
+struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool all,
 				   unsigned int *order);
 void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool lost);
@@ -246,9 +246,9 @@ void unmapped_map_flush(struct page **pages, unsigned int nr,
 /* unmapped-refill.c: from the page allocator */
 void unmapped_refill_init(struct unmapped_node *node);
 gfp_t unmapped_source_gfp(gfp_t gfp);
-struct page *unmapped_refill_blocks(gfp_t gfp, int order, int nid,
-				    nodemask_t *nodemask, unsigned int nr,
-				    bool nozero);
+struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
+				  int order, nodemask_t *nodemask,
+				  unsigned long nr_pages, bool nozero);
 struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
 				      nodemask_t *nodemask);

@@ -140,23 +140,13 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 	return page;
 }
 
-/**
- * unmapped_refill_blocks() - add blocks to the cache
- * @gfp: flags for the page allocator.
- * @order: order of what is handed out; -1 for nothing.
- * @nid: node to allocate from.
- * @nodemask: nodes that are allowed, NULL for all.
- * @nr: number of blocks, at least 1. More than UNMAPPED_BATCH_MAX are not
- *	taken, and less if they don't lie there.
- * @nozero: the first block is for those who don't want their pages cleared.
- *
- * Context: Process context, may sleep.
- * Return: the first block, the first 2^@order pages of which are handed out,
- * or NULL.
+/*
+ * Add @nr blocks to the cache, less if they don't lie there. 2^@order pages of
+ * the first one are handed out, none if that is -1.
  */
-struct page *unmapped_refill_blocks(gfp_t gfp, int order, int nid,
-				    nodemask_t *nodemask, unsigned int nr,
-				    bool nozero)
+static struct page *refill_blocks(gfp_t gfp, int order, int nid,
+				  nodemask_t *nodemask, unsigned int nr,
+				  bool nozero)
 {
 	struct page *pages[UNMAPPED_BATCH_MAX];
 	unsigned int i, got = 0;
@@ -213,6 +203,38 @@ VISIBLE_IF_KUNIT unsigned int unmapped_refill_demand(struct unmapped_node *node)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_demand);
 
+/**
+ * unmapped_refill_node() - add blocks to the cache, as many as are in demand
+ * @node: the node to allocate from first, and whose demand it is.
+ * @gfp: flags for the page allocator.
+ * @order: order of what is handed out; -1 for nothing.
+ * @nodemask: nodes that are allowed, NULL for all.
+ * @nr_pages: number of pages that are known to be in demand, 0 if it isn't.
+ * @nozero: the first block is for those who don't want their pages cleared.
+ *
+ * More than UNMAPPED_BATCH_MAX blocks are not taken, and less if they don't lie
+ * there.
+ *
+ * Context: Process context, may sleep, with unmapped_node::refill_lock held.
+ * Return: the first block, the first 2^@order pages of which are handed out,
+ * or NULL.
+ */
+struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
+				  int order, nodemask_t *nodemask,
+				  unsigned long nr_pages, bool nozero)
+{
+	unsigned int nr = unmapped_refill_demand(node);
+	struct page *page;
+
+	nr = max(nr, min(DIV_ROUND_UP(nr_pages, UNMAPPED_BLOCK_PAGES),
+			 UNMAPPED_BATCH_MAX));
+	page = refill_blocks(gfp, order, node->nid, nodemask, nr, nozero);
+	/* No block to be had: don't ask for it again and again. */
+	if (!page)
+		WRITE_ONCE(node->batch, 1);
+	return page;
+}
+
 /* Free pages below which the cache is refilled in the background. */
 static unsigned long low_water(const struct unmapped_node *node)
 {
@@ -236,12 +258,9 @@ static void refill_work(struct work_struct *work)
 	gfp_t gfp = unmapped_source_gfp(GFP_KERNEL | __GFP_THISNODE);
 
 	guard(mutex)(&node->refill_lock);
-	/* If there is no block to be had, don't ask for one again and again. */
-	if (below_low_water(node) &&
-	    !unmapped_refill_blocks(unmapped_opportunistic_gfp(gfp), -1,
-				    node->nid, NULL,
-				    unmapped_refill_demand(node), false))
-		WRITE_ONCE(node->batch, 1);
+	if (below_low_water(node))
+		unmapped_refill_node(node, unmapped_opportunistic_gfp(gfp), -1,
+				     NULL, 0, false);
 }
 
 /**

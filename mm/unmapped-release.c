@@ -269,6 +269,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_release_wake);
 
 /* === Last resort, and those who need the memory mapped ==================== */
 
+/* No more than needed: who is still short then will be back. */
 static unsigned long break_blocks(int nid)
 {
 	struct unmapped_node *node = unmapped_node(nid);
@@ -276,7 +277,8 @@ static unsigned long break_blocks(int nid)
 	int i;
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		while (unmapped_zone_break_block(&node->zones[i]))
+		while (freed < UNMAPPED_BLOCK_PAGES &&
+		       unmapped_zone_break_block(&node->zones[i]))
 			freed += release_pages_of(&node->zones[i], ULONG_MAX,
 						  true);
 	return freed;

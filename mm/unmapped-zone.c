@@ -149,11 +149,17 @@ static struct page *take_kind_locked(struct unmapped_zone *uz,
 	return NULL;
 }
 
+/* Blocks left the lists: only what is there still can have been idle. */
+static void note_left_locked(struct unmapped_zone *uz)
+{
+	uz->nr_idle = min(uz->nr_idle, uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER]);
+}
+
 static void note_taken_locked(struct unmapped_zone *uz, unsigned int order)
 {
 	move_count(uz, &uz->count.cached, &uz->count.used, order);
 	uz->nr_taken++;
-	uz->nr_idle = min(uz->nr_idle, uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER]);
+	note_left_locked(uz);
 }
 
 /*
@@ -372,6 +378,7 @@ void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 		return;
 	}
 	split_chunk_locked(uz, page, from, order, kind);
+	uz->nr_taken++;
 	uz->count.used -= (1UL << from) - (1UL << order);
 	uz->count.cached += (1UL << from) - (1UL << order);
 }
@@ -405,6 +412,7 @@ static struct page *last_of_kind_locked(struct unmapped_zone *uz,
 	page = list_last_entry(list, struct page, buddy_list);
 	del_free_locked(uz, page, order, kind);
 	move_count(uz, &uz->count.cached, &uz->count.transit, order);
+	note_left_locked(uz);
 	return page;
 }
 

@@ -819,7 +819,8 @@ static void unmapped_test_background(struct kunit *test)
 static void run_idle_work(struct unmapped_node *node)
 {
 	mod_delayed_work(system_dfl_wq, &node->idle_work, 0);
-	flush_delayed_work(&node->idle_work);
+	/* Not flush_delayed_work(): it is queued again, and would run twice. */
+	flush_work(&node->idle_work.work);
 }
 
 /* What nobody asked for since the last time is given back. */
@@ -843,6 +844,29 @@ static void unmapped_test_idle(struct kunit *test)
 	run_idle_work(node);
 	run_idle_work(node);
 	expect_count(test, 0, 0);
+	disable_delayed_work_sync(&node->idle_work);
+}
+
+/* What was idle has gone; what came then has not been idle for a period. */
+static void unmapped_test_idle_anew(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct unmapped_node *node = unmapped_node(page_to_nid(page));
+
+	enable_delayed_work(&node->idle_work);
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	run_idle_work(node);
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	run_idle_work(node);
+	expect_count(test, 1, 2 * UNMAPPED_BLOCK_PAGES - 1);
+
+	drain_all();
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	unmapped_pages_free(alloc_or_fail(test, 3), 3);
+	run_idle_work(node);
+	expect_count(test, 1, 2 * UNMAPPED_BLOCK_PAGES - 1);
+
+	unmapped_pages_free(page, 0);
 	disable_delayed_work_sync(&node->idle_work);
 }
 
@@ -1313,6 +1337,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_batch_fails),
 	KUNIT_CASE(unmapped_test_background),
 	KUNIT_CASE(unmapped_test_idle),
+	KUNIT_CASE(unmapped_test_idle_anew),
 	KUNIT_CASE(unmapped_test_exhausted),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),

@@ -110,8 +110,10 @@ static void check_page(const struct slot *slot, unsigned int i)
 }
 
 /*
- * kernel_page_present() takes no lock: when the page's block is broken at this
- * moment, it may take the new page table's entry for the page's. So ask twice.
+ * kernel_page_present() takes no lock: when the page's block is broken between
+ * its finding the 2 MiB entry and its reading it, it reads the entry of the new
+ * page table, which is present. An entry of a page that is in use never becomes
+ * large again, so that the second answer is about the page's own entry.
  */
 static bool in_direct_map(struct page *page)
 {
