@@ -55,6 +55,10 @@ vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the boo
 test: kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
+.PHONY: mutations
+mutations: kernel ## see that a test fails for each promise that is broken (40 min)
+	@workbench/mutate.py
+
 .PHONY: bench-alloc
 bench-alloc: base-kernel kernel ## what the allocator costs, next to the untouched kernel
 	@$(bin)/image base bench

@@ -200,7 +200,8 @@ struct unmapped_pcp *pcp_lock(struct unmapped_zone *uz, unsigned long *flags)
 static __always_inline
 void pcp_unlock(struct unmapped_pcp *pcp, unsigned long flags)
 {
-	raw_spin_unlock_irqrestore(&pcp->lock, flags);
+	raw_spin_unlock(&pcp->lock);
+	local_irq_restore(flags);
 }
 
 static __always_inline struct page *pcp_take(struct unmapped_zone *uz)
@@ -450,7 +451,7 @@ static struct page *alloc_slow(const struct request *request,
 #define UNMAPPED_BAD_GFP (__GFP_NOFAIL | __GFP_MOVABLE | __GFP_RECLAIMABLE | \
 			  __GFP_SKIP_ZERO | __GFP_ZEROTAGS)
 
-static noinline struct page *alloc_request(struct request r)
+static struct page *alloc_request(struct request r)
 {
 	nodemask_t *nodemask = r.nodemask;
 	struct page *page;
@@ -473,6 +474,18 @@ static noinline struct page *alloc_request(struct request r)
 	return page ? hand_out(page, r.order, r.gfp) : NULL;
 }
 
+/* Apart, so that the common case needs no stack for the request. */
+static noinline struct page *alloc_general(gfp_t gfp, unsigned int order,
+					   int nid, nodemask_t *nodemask)
+{
+	return alloc_request((struct request) {
+		.gfp = gfp,
+		.order = order,
+		.nid = nid,
+		.nodemask = nodemask,
+	});
+}
+
 /*
  * The common case: a page from this CPU's list for the zone that the page
  * allocator would try first. NULL is no answer.
@@ -484,7 +497,8 @@ static __always_inline struct page *take_fast(gfp_t gfp, int nid)
 	struct page *page;
 
 	if (cpusets_enabled() || unlikely(!zonelist_zone(z)) ||
-	    zonelist_zone_idx(z) > highest_zone(gfp) ||
+	    unlikely(zonelist_zone_idx(z) > ZONE_NORMAL) ||
+	    unlikely(gfp & (__GFP_DMA | __GFP_DMA32)) ||
 	    unlikely(!unmapped_alloc_ready))
 		return NULL;
 
@@ -509,12 +523,7 @@ struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
 		if (likely(page))
 			return hand_out(page, 0, gfp);
 	}
-	return alloc_request((struct request) {
-		.gfp = gfp,
-		.order = order,
-		.nid = nid,
-		.nodemask = nodemask,
-	});
+	return alloc_general(gfp, order, nid, nodemask);
 }
 
 struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
@@ -713,6 +722,9 @@ void unmapped_folio_clear(struct folio *folio)
 	long i;
 
 	for (i = 0; i < folio_nr_pages(folio); i++) {
+		/* A poisoned page must not be touched. */
+		if (unlikely(PageHWPoison(folio_page(folio, i))))
+			continue;
 		local_irq_save(flags);
 		unmapped_clear_page(folio_page(folio, i));
 		local_irq_restore(flags);

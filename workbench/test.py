@@ -357,7 +357,10 @@ def group_kselftest(suite):
 def group_numa(suite):
     """a machine with two nodes, one of them small"""
     nodes = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
-             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1")
+             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1",
+             # Memory that can go offline again, as nothing of the kernel's own is in it.
+             "-m", "size=1024M,slots=1,maxmem=2G", "-object", "memory-backend-ram,id=m2,size=128M",
+             "-device", "pc-dimm,memdev=m2,node=1")
     machine = suite.boot("numa", "selftests", ["unmapped_alloc"], timeout=240, allow=("oom",),
                          extra=nodes)
     for name, verdict, detail in tap_results("unmapped_alloc", machine.results.get("unmapped_alloc", [])):
@@ -372,6 +375,9 @@ def group_torture(suite):
     machine = suite.boot("torture", "torture", ["60"], timeout=240, cpus=4, allow=("lost",))
     text = "\n".join(machine.said)
     yield result("torture", "End of test: SUCCESS" in text, text)
+    yield result("__GFP_ACCOUNT is charged, and met its limit",
+                 bool(re.search(r"limit of the control group met: [1-9]", text)) and
+                 "left in the control group: 0" in text, text)
 
 
 def group_remains(suite):

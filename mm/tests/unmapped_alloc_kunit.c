@@ -358,6 +358,17 @@ static void unmapped_test_reuse_is_zero(struct kunit *test)
 }
 
 /* Looks at the pages in the cache: nothing of the old contents waits there. */
+static void unmapped_test_clear(struct kunit *test)
+{
+	struct folio *folio = unmapped_folio_alloc(GFP_KERNEL, 2);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	fill_pages(test, folio_page(folio, 0), 2);
+	unmapped_folio_clear(folio);
+	expect_zero(test, folio_page(folio, 0), 2);
+	folio_put(folio);
+}
+
 static void unmapped_test_freed_is_zero(struct kunit *test)
 {
 	struct page *page[3];
@@ -1214,7 +1225,11 @@ static void unmapped_test_poisoned(struct kunit *test)
 		kunit_skip(test, "no memory failure handling");
 
 	count_all(&before);
+	fill_pages(test, page, 0);
 	SetPageHWPoison(page);
+	/* It can't be touched, not even to clear it. */
+	unmapped_folio_clear(page_folio(page));
+	KUNIT_EXPECT_EQ(test, with_page(test, page, MARK, false), 0);
 	unmapped_pages_free(page, 0);
 	for (i = 0; i < UNMAPPED_BLOCK_PAGES - 1; i++) {
 		seen = alloc_or_fail(test, 0);
@@ -1316,6 +1331,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_free_by_page),
 	KUNIT_CASE(unmapped_test_all_distinct),
 	KUNIT_CASE(unmapped_test_reuse_is_zero),
+	KUNIT_CASE(unmapped_test_clear),
 	KUNIT_CASE(unmapped_test_freed_is_zero),
 	KUNIT_CASE(unmapped_test_nozero),
 	KUNIT_CASE(unmapped_test_window),

@@ -16,9 +16,11 @@
 
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -155,10 +157,31 @@ static gfp_t random_gfp(struct worker *w)
 	return gfps[torture_random(&w->random) % ARRAY_SIZE(gfps)] | __GFP_NOWARN;
 }
 
+/*
+ * What a kernel thread allocates is not charged, unless it says to whom: to the
+ * control group that somebody has put the thread into.
+ */
+static struct page *alloc_charged(gfp_t gfp, unsigned int order)
+{
+	struct mem_cgroup *memcg, *old;
+	struct page *page;
+
+	scoped_guard(rcu) {
+		memcg = mem_cgroup_from_task(current);
+		if (memcg && !css_tryget(&memcg->css))
+			memcg = NULL;
+	}
+	old = set_active_memcg(memcg);
+	page = unmapped_pages_alloc(gfp, order);
+	set_active_memcg(old);
+	mem_cgroup_put(memcg);
+	return page;
+}
+
 static void alloc_one(struct worker *w, struct slot *slot)
 {
 	unsigned int order = random_order(w);
-	struct page *page = unmapped_pages_alloc(random_gfp(w), order);
+	struct page *page = alloc_charged(random_gfp(w), order);
 
 	atomic_long_inc(page ? &n_allocs : &n_alloc_fails);
 	if (page)
@@ -221,11 +244,19 @@ static void free_bh_off(struct slot *slot)
 	local_bh_enable();
 }
 
+/*
+ * __free_pages() gives the parts of a chunk back one by one then, but forgets
+ * that each is charged, whoever's pages they are: so not for charged ones.
+ */
 static void free_late(struct slot *slot)
 {
-	get_page(slot->page);
+	bool late = !slot->order || !PageMemcgKmem(slot->page);
+
+	if (late)
+		get_page(slot->page);
 	unmapped_pages_free(slot->page, slot->order);
-	put_page(slot->page);
+	if (late)
+		put_page(slot->page);
 }
 
 static void free_one_by_one(struct slot *slot)

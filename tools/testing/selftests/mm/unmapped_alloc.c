@@ -513,6 +513,61 @@ TEST_F(secret, pressure_gives_back)
 	EXPECT_EQ(read_pages(CACHED), 0);
 }
 
+/*
+ * The image of a hibernating system is made of memory that is mapped: the cache
+ * is empty then. Nothing is written, see Documentation/power/basic-pm-debugging.rst.
+ */
+TEST_F(secret, hibernation)
+{
+	if (write_file("/sys/power/pm_test", "freezer") ||
+	    write_file("/sys/module/hibernate/parameters/pm_test_delay", "0"))
+		SKIP(return, "needs CONFIG_PM_DEBUG and CONFIG_HIBERNATION");
+	ASSERT_TRUE(touch_and_free(8 * MIB));
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_GT(read_pages(OWNED), 0);
+	ASSERT_EQ(write_file("/sys/power/state", "disk"), 0);
+	EXPECT_EQ(read_pages(OWNED), 0);
+	EXPECT_EQ(write_file("/sys/power/pm_test", "none"), 0);
+}
+
+/* A control group's limit is for secrets as for other memory. */
+TEST_F(secret, memcg_limit)
+{
+	const char *group = "/sys/fs/cgroup/unmapped_alloc_limit";
+	char file[128], pid[32];
+	unsigned char *mem;
+	int fd, status;
+	pid_t child;
+
+	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ||
+	    mkdir(group, 0755))
+		SKIP(return, "no memory control group");
+	snprintf(file, sizeof(file), "%s/memory.max", group);
+	ASSERT_EQ(write_file(file, "8M"), 0);
+	/* What the cache has is nobody's, and must not let anybody pass. */
+	ASSERT_TRUE(touch_and_free(32 * MIB));
+
+	child = fork();
+	ASSERT_GE(child, 0);
+	if (!child) {
+		snprintf(file, sizeof(file), "%s/cgroup.procs", group);
+		snprintf(pid, sizeof(pid), "%d", getpid());
+		mem = secret_map(16 * MIB, &fd);
+		if (!mem || write_file(file, pid))
+			_exit(1);
+		memset(mem, 1, 4 * MIB);
+		if (!all_bytes_are(mem, 4 * MIB, 1))
+			_exit(2);
+		memset(mem, 1, 16 * MIB);
+		_exit(3);
+	}
+	ASSERT_EQ(waitpid(child, &status, 0), child);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		TH_LOG("status %x", status);
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_EQ(rmdir(group), 0);
+}
+
 TEST_F(secret, rlimit_memlock)
 {
 	const int limit_pages = 16;
@@ -848,6 +903,97 @@ static long node_free_kb(int node)
 			kb = value;
 	fclose(f);
 	return kb;
+}
+
+/* Does @file of a memory block hold @text? */
+static bool memory_block_is(int block, const char *file, const char *text)
+{
+	char name[64], line[64] = "";
+	FILE *f;
+
+	snprintf(name, sizeof(name), "/sys/devices/system/memory/memory%d/%s",
+		 block, file);
+	f = fopen(name, "r");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	fclose(f);
+	return !strncmp(line, text, strlen(text));
+}
+
+static int set_memory_block(int block, const char *state)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/sys/devices/system/memory/memory%d/state",
+		 block);
+	return write_file(name, state);
+}
+
+/* A memory block of node 1 that is offline, or that can be; -1 if none. */
+static int offline_block(void)
+{
+	char name[64];
+	int block;
+
+	for (block = 0; block < 1024; block++) {
+		snprintf(name, sizeof(name),
+			 "/sys/devices/system/node/node1/memory%d", block);
+		if (access(name, F_OK))
+			continue;
+		if (memory_block_is(block, "state", "offline") ||
+		    !set_memory_block(block, "offline"))
+			return block;
+	}
+	return -1;
+}
+
+static void ignore_signal(int sig)
+{
+}
+
+/*
+ * Memory goes offline although the cache has pages of it. The kernel must have
+ * nothing there for itself: so no CPU of that node runs, and the node is asked
+ * for by the mapping's policy, not by the task's.
+ */
+TEST_F(numa, memory_offline)
+{
+	const struct sigaction action = { .sa_handler = ignore_signal };
+	const char *cpu1 = "/sys/devices/system/cpu/cpu1/online";
+	unsigned long nodes = 1UL << 1;
+	unsigned char *mem;
+	int block, fd;
+	size_t size;
+
+	if (node_of_cpu(1) != 1 || write_file(cpu1, "0"))
+		SKIP(return, "needs to take the CPU of node 1 offline");
+	block = offline_block();
+	if (block < 0) {
+		write_file(cpu1, "1");
+		SKIP(return, "no memory of node 1 can go offline");
+	}
+	ASSERT_EQ(set_memory_block(block, "online_kernel"), 0);
+	size = node_free_kb(1) * 1024 / 4 * 3;
+
+	mem = secret_map(size, &fd);
+	ASSERT_NE(mem, NULL);
+	ASSERT_EQ(syscall(__NR_mbind, mem, size, MPOL_BIND, &nodes,
+			  8 * sizeof(nodes), 0), 0);
+	memset(mem, 1, size);
+	munmap(mem, size);
+	close(fd);
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_GT(read_pages(CACHED), 0);
+
+	/* It waits for all pages of it, unless a signal comes. */
+	ASSERT_EQ(sigaction(SIGALRM, &action, NULL), 0);
+	alarm(4);
+	EXPECT_EQ(set_memory_block(block, "offline"), 0);
+	alarm(0);
+	EXPECT_EQ(read_pages(CACHED), 0);
+	EXPECT_EQ(write_file(cpu1, "1"), 0);
 }
 
 /* A node that is short of memory: what it lacks comes from the other one. */

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Take out of the allocator, one after the other, what keeps its promises, and
+see that a test fails for each: a test that can't fail proves nothing.
+
+Works in build/linux, which must have no unsaved edits, and leaves it as it was.
+"""
+
+import subprocess
+import sys
+import time
+
+import test
+
+# What is promised, the file, the text that keeps it, what stands there instead,
+# and the groups of tests of which one has to notice.
+MUTATIONS = [
+    ("no CPU has a stale translation", "mm/unmapped-map.c",
+     "\tflush_tlb_kernel_range(start, end);\n", "", "kunit"),
+    ("what can't be unmapped is mapped as before", "mm/unmapped-map.c",
+     "if (err && unmapped_set_direct_map(page, 1U << order, true))", "if (0)", "kunit"),
+    ("what can't be mapped is unmapped as before", "mm/unmapped-map.c",
+     "if (unmapped_set_direct_map(page, 1U << order, false))", "if (0)", "kunit"),
+    ("a single page is cleared when it is freed", "mm/unmapped-alloc.c",
+     "\tunmapped_clear_page(page);\n\tpcp_add_locked", "\tpcp_add_locked", "kunit"),
+    ("a large chunk is cleared when it is freed", "mm/unmapped-alloc.c",
+     "\t\tunmapped_clear_page(page + i);\n", "", "kunit"),
+    ("a no-zero block is cleared before others get it", "mm/unmapped-release.c",
+     "\t\tclear_pages(page_address(page), 1U << order);\n", "\t\t;\n", "kunit"),
+    ("freeing without locks is put off", "mm/unmapped-alloc.c",
+     "if (unlikely(nolock)) {", "if (0) {", "kunit"),
+    ("a poisoned page is not handed out", "mm/unmapped-zone.c",
+     "\t\tif (PageHWPoison(page + i))\n\t\t\treturn true;\n", "", "kunit"),
+    ("free buddies merge", "mm/unmapped-zone.c",
+     "PageUnmappedFree(buddy) && page_private(buddy) == order", "0", "kunit"),
+    ("fragments become a block", "mm/unmapped-zone.c",
+     "if (order == PMD_ORDER && kind == UNMAPPED_FRAGMENT) {", "if (0) {", "kunit"),
+    ("whole blocks are used last", "mm/unmapped-zone.c",
+     "take_kind_locked(uz, UNMAPPED_BLOCK, order, 0, PMD_ORDER - 1);\n\tif (!page)\n\t\tpage = take_kind",
+     "take_kind_locked(uz, UNMAPPED_BLOCK, order, 0, PMD_ORDER);\n\tif (!page)\n\t\tpage = take_kind", "kunit"),
+    ("a dead CPU's list is emptied", "mm/unmapped-alloc.c",
+     "\t\t\tdrain_cpu(&unmapped_node(nid)->zones[i], cpu);\n", "\t\t\t;\n", "kunit"),
+    ("the shrinker can have the CPUs' lists", "mm/unmapped-alloc.c",
+     "\tfor_each_possible_cpu(cpu)\n\t\tdrain_cpu(uz, cpu);\n", "\tcpu = 0;\n", "kunit"),
+    ("one refill for all who wait", "mm/unmapped-alloc.c",
+     "page = take_zonelist(r, gfp & __GFP_THISNODE);\n", "page = NULL;\n", "kunit"),
+    ("several blocks under one flush when demand is high", "mm/unmapped-refill.c",
+     "\tWRITE_ONCE(node->batch, batch);\n", "\tWRITE_ONCE(node->batch, 1);\n", "kunit"),
+    ("a refill in the background", "mm/unmapped-refill.c",
+     "\tif (below_low_water(node))\n\t\tqueue_work", "\tif (0)\n\t\tqueue_work", "kunit"),
+    ("idle blocks go back", "mm/unmapped-release.c",
+     "release_pages_of(uz, nr_idle << PMD_ORDER, false);", ";", "kunit"),
+    ("a block that was given back is not idle", "mm/unmapped-zone.c",
+     "uz->count.transit, order);\n\tnote_left_locked(uz);\n", "uz->count.transit, order);\n", "kunit"),
+    ("__GFP_THISNODE and zones are followed", "mm/unmapped-alloc.c",
+     "return gfp_zone(gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE));", "return ZONE_NORMAL;", "kunit"),
+    ("the other pages of a fragment's area are not the allocator's", "mm/unmapped-owner.c",
+     "return map && test_bit(area_offset(page), map->owned);", "return map;", "kunit"),
+    ("entries are large again after fragments", "mm/unmapped-release.c",
+     "\t\tdirect_map_collapse(r.page, r.nr);\n", "", "kselftest"),
+    ("broken blocks, before somebody is killed", "mm/unmapped-release.c",
+     "\t\t\tfreed += break_blocks(nid);\n", "\t\t\t;\n", "kselftest"),
+    ("the cache is empty in a hibernation image", "mm/unmapped-release.c",
+     "if (action == PM_HIBERNATION_PREPARE)", "if (0)", "kselftest"),
+    ("memory can go offline", "mm/unmapped-release.c",
+     "if (action == MEM_GOING_OFFLINE)", "if (0)", "numa"),
+    ("cpusets are followed", "mm/unmapped-alloc.c",
+     "r.nodemask = &cpuset_current_mems_allowed;", ";", "numa"),
+    ("the task's memory policy is followed", "mm/unmapped-alloc.c",
+     "if (likely(!current->mempolicy) || in_interrupt() ||\n\t    (gfp & __GFP_THISNODE))", "if (1)", "numa"),
+    ("the VMA's memory policy is followed", "mm/unmapped-alloc.c",
+     "\tif (unlikely(vma->vm_policy) ||", "\tif (0 &&", "numa"),
+    ("__GFP_ACCOUNT is charged", "mm/unmapped-alloc.c",
+     "if (unlikely(gfp & __GFP_ACCOUNT) &&", "if (0 &&", "torture"),
+]
+
+
+def fails(groups):
+    """Build, run the groups; returns what failed, or nothing."""
+    for script in (("kernel", "plain"), ("image", "plain")):
+        good, output = test.command(test.TOP / "workbench/bin" / script[0], *script[1:])
+        if not good:
+            sys.exit(f"mutate: error: this does not build:\n{output}")
+    failed, suite = [], test.Suite("plain")
+    for group in groups.split():
+        try:
+            failed += [name for name, verdict, _ in test.GROUPS[group](suite) if verdict == test.FAILED]
+        except test.vm.VMError as error:
+            failed.append(f"{group}: {str(error).splitlines()[0]}")
+        if failed:
+            break
+    return failed
+
+
+def mutate(name, file, old, new, groups):
+    """Returns True if a test noticed."""
+    path = test.LINUX / file
+    text = path.read_text()
+    if text.count(old) != 1:
+        print(f"stale   {name}: {file} has {text.count(old)} times {old.strip()!r}", flush=True)
+        return False
+    start = time.monotonic()
+    path.write_text(text.replace(old, new))
+    try:
+        failed = fails(groups)
+    finally:
+        path.write_text(text)
+    verdict = f"{len(failed)} failed, {failed[0]}" if failed else f"nobody of {groups} noticed"
+    print(f"{'caught' if failed else 'MISSED':8}{name}: {verdict} ({time.monotonic() - start:.0f} s)", flush=True)
+    return bool(failed)
+
+
+def main():
+    wanted = sys.argv[1:]
+    chosen = [m for m in MUTATIONS if not wanted or any(word in m[0] for word in wanted)]
+    if not chosen:
+        sys.exit("mutate: error: no promise has these words; there are:\n" + "\n".join(m[0] for m in MUTATIONS))
+    if test.git_linux("status", "--porcelain"):
+        sys.exit("mutate: error: build/linux has edits that are not committed")
+    print(f"{len(chosen)} mutations, about a minute each", flush=True)
+    caught = sum(mutate(*mutation) for mutation in chosen)
+    print(f"{caught} caught, {len(chosen) - caught} not")
+    subprocess.run([test.TOP / "workbench/bin/kernel", "plain"], check=False)
+    sys.exit(caught != len(chosen))
+
+
+if __name__ == "__main__":
+    main()
