@@ -72,7 +72,7 @@ struct unmapped_node *unmapped_nodes[MAX_NUMNODES] __ro_after_init;
 EXPORT_SYMBOL_IF_KUNIT(unmapped_nodes);
 
 bool unmapped_alloc_ready __ro_after_init;
-EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_ready);
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_alloc_ready);
 
 atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
 EXPORT_SYMBOL_IF_KUNIT(unmapped_events);
@@ -606,7 +606,7 @@ struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order)
 	gfp |= __GFP_COMP;
 	return page_rmappable_folio(alloc_pages_task(gfp, order));
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_alloc_noprof);
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_folio_alloc_noprof);
 
 struct folio *unmapped_folio_alloc_mpol_noprof(gfp_t gfp, unsigned int order,
 					       struct mempolicy *pol,
@@ -615,6 +615,7 @@ struct folio *unmapped_folio_alloc_mpol_noprof(gfp_t gfp, unsigned int order,
 	gfp |= __GFP_COMP;
 	return page_rmappable_folio(alloc_mpol(gfp, order, pol, ilx, nid));
 }
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_folio_alloc_mpol_noprof);
 
 #ifdef CONFIG_NUMA
 static noinline struct folio *vma_folio_alloc(gfp_t gfp, unsigned int order,
@@ -707,6 +708,58 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_bulk_noprof);
 
+#ifdef CONFIG_NUMA
+static bool decides_page_by_page(const struct mempolicy *pol)
+{
+	return pol->mode == MPOL_INTERLEAVE ||
+	       pol->mode == MPOL_WEIGHTED_INTERLEAVE ||
+	       pol->mode == MPOL_PREFERRED_MANY;
+}
+
+static unsigned long alloc_one_by_one(gfp_t gfp, struct mempolicy *pol,
+				      unsigned long nr_pages,
+				      struct page **pages)
+{
+	unsigned long got;
+
+	for (got = 0; got < nr_pages; got++) {
+		pages[got] = alloc_mpol(gfp, 0, pol, NO_INTERLEAVE_INDEX,
+					numa_node_id());
+		if (!pages[got])
+			break;
+	}
+	return got;
+}
+
+unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
+						    struct mempolicy *pol,
+						    unsigned long nr_pages,
+						    struct page **pages)
+{
+	int nid = numa_node_id();
+	nodemask_t *nodemask;
+
+	if (!pol)
+		pol = get_task_policy(current);
+	if (decides_page_by_page(pol))
+		return alloc_one_by_one(gfp, pol, nr_pages, pages);
+
+	nodemask = policy_nodemask(gfp, pol, NO_INTERLEAVE_INDEX, &nid);
+	return unmapped_pages_alloc_bulk_noprof(gfp, nid, nodemask, nr_pages,
+						pages);
+}
+#else
+unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
+						    struct mempolicy *pol,
+						    unsigned long nr_pages,
+						    struct page **pages)
+{
+	return unmapped_pages_alloc_bulk_noprof(gfp, NUMA_NO_NODE, NULL,
+						nr_pages, pages);
+}
+#endif
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pages_alloc_bulk_mpol_noprof);
+
 /* === Free ================================================================ */
 
 void unmapped_pages_free(struct page *page, unsigned int order)
@@ -730,7 +783,7 @@ void unmapped_folio_clear(struct folio *folio)
 		local_irq_restore(flags);
 	}
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_clear);
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_folio_clear);
 
 static void put_chunk(struct unmapped_zone *uz, struct page *page,
 		      unsigned int order, enum unmapped_kind kind)

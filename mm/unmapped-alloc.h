@@ -8,6 +8,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/export.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -183,6 +184,11 @@ struct unmapped_node {
 /* The bits of a pageblock that are set when pages of it are the allocator's. */
 #define UNMAPPED_PAGEBLOCK_MASK \
 	(BIT(PB_unmapped_block) | BIT(PB_unmapped_fragment))
+
+/* Consumers that can be modules; the tests need the same. */
+#define EXPORT_SYMBOL_FOR_CONSUMERS(symbol)				\
+	EXPORT_SYMBOL_FOR_MODULES(symbol,				\
+		"kvm,unmapped_alloc_kunit,unmapped_alloc_torture")
 
 /* Everything below is for the allocator's own files and its tests. */
 

@@ -128,6 +128,38 @@ void unmapped_page_unmap(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page_unmap);
 
+void *unmapped_page_vmap(struct page *page)
+{
+	/* Sparse: see unmapped_window_init(). */
+	struct vm_struct *area = get_vm_area(PAGE_SIZE, VM_SPARSE);
+	unsigned long addr;
+
+	if (!area)
+		return NULL;
+
+	addr = (unsigned long)area->addr;
+	if (vm_area_map_pages(area, addr, addr + PAGE_SIZE, &page)) {
+		free_vm_area(area);
+		return NULL;
+	}
+	get_page(page);
+	return area->addr;
+}
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_page_vmap);
+
+void unmapped_page_vunmap(const void *addr)
+{
+	struct vm_struct *area = find_vm_area(addr);
+	struct page *page = vmalloc_to_page(addr);
+	unsigned long start = (unsigned long)addr;
+
+	/* Unlike vunmap(), this does not put the flush off. */
+	vm_area_unmap_pages(area, start, start + PAGE_SIZE);
+	free_vm_area(area);
+	put_page(page);
+}
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_page_vunmap);
+
 /**
  * unmapped_clear_page() - clear a page that is not in the direct map
  * @page: the page.

@@ -392,6 +392,40 @@ def group_remains(suite):
                  f"{found.get('freed')} are left")
 
 
+def group_guest(suite):
+    """Linux as a guest, on memory that the kernel can't reach"""
+    # One CPU: QEMU delivers an interrupt twice to a guest of its emulated SVM,
+    # the second time when it must not, if another CPU needs its thread.
+    machine = suite.boot("guest", "guest", timeout=400, cpus=1, allow=("clock",),
+                         initramfs="initramfs-guest.cpio",
+                         answer=lambda machine, qemu: machine.count_secrets(qemu))
+    text, found = "\n".join(machine.said), dict(machine.asked)
+    told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
+            for name in ("unmapped", "mapped")}
+    marks = 8 * 256
+    for name in told:
+        yield result(f"{name}: a guest boots, with kvm-clock and 2 CPUs",
+                     f"{name}: guest: clocksource kvm-clock, 2 CPUs" in text, text)
+        yield result(f"{name}: it keeps its secrets under load, and ends well",
+                     f"{name}: guest: the secrets were intact" in text and
+                     f"{name}: guest: load done, different sums: 1" in text and
+                     f"{name}: exit status 0" in text, text)
+        yield result(f"{name}: they are in the machine's memory as long as it runs",
+                     found.get(f"{name}-runs", 0) >= marks, str(found))
+    pages = int(told["unmapped"].get("pages", 0))
+    yield result("no page of the guest is in the direct map",
+                 pages > 4096 and told["unmapped"]["present"] == "0" and
+                 told["mapped"].get("present") == told["mapped"].get("pages"), text)
+    yield result("none of its secrets is seen through the direct map",
+                 told["unmapped"].get("marks") == "0" and
+                 int(told["mapped"].get("marks", 0)) >= marks, text)
+    yield result("they are gone when it has ended", found.get("unmapped-ended") == 0, str(found))
+    maps = dict(re.findall(r"^unmapped: (before|after): +(.*)$", text, re.M))
+    yield result("the direct map is as before then, and no 2 MiB entry was split",
+                 "unmapped: 2 MiB entries split: 0" in text and
+                 bool(maps) and maps.get("before") == maps.get("after"), text)
+
+
 def group_story(suite):
     """the main job: no 2 MiB entry is split, all is given back"""
     machine = suite.boot("story", "story", ["64"], timeout=180, allow=("oom",), memory=2048)

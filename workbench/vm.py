@@ -32,11 +32,12 @@ class VMError(Exception):
 class Machine:
     """One run of QEMU: where its files are, and what came out of it."""
 
-    def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=()):
+    def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
+                 initramfs="initramfs.cpio"):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
-        self.model, self.extra = model, extra
+        self.model, self.extra, self.initramfs = model, extra, initramfs
         self.said, self.results, self.asked = [], {}, []
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -47,7 +48,7 @@ class Machine:
         return self.dir / "console.log"
 
     def command(self, interactive=False):
-        for name in ("bzImage", "initramfs.cpio"):
+        for name in ("bzImage", self.initramfs):
             if not (self.image / name).exists():
                 raise VMError(f"{self.image / name} is not there; 'make kernel' and 'make test' build it")
         if not shutil.which("qemu-system-x86_64"):
@@ -60,7 +61,7 @@ class Machine:
             "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
             "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
-            "-kernel", self.image / "bzImage", "-initrd", self.image / "initramfs.cpio",
+            "-kernel", self.image / "bzImage", "-initrd", self.image / self.initramfs,
             "-append", f"console=ttyS0 panic=-1 {self.append}",
             "-device", "virtio-serial-pci", "-device", "edu", *self.extra,
         ]

@@ -144,6 +144,30 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 	alloc_hooks(unmapped_pages_alloc_bulk_noprof(gfp, nid, nodemask, \
 						     nr_pages, pages))
 
+unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
+						    struct mempolicy *pol,
+						    unsigned long nr_pages,
+						    struct page **pages);
+
+/**
+ * unmapped_pages_alloc_bulk_mpol() - allocate many single unmapped pages by a
+ *	memory policy
+ * @gfp: GFP_* flags, see unmapped_pages_alloc_nodemask().
+ * @pol: the policy, NULL for the task's.
+ * @nr_pages: how many pages.
+ * @pages: where to put them.
+ *
+ * As unmapped_pages_alloc_bulk(). A policy that decides page by page
+ * (interleaving) is followed page by page, in more rounds.
+ *
+ * Context: As unmapped_pages_alloc_nodemask().
+ * Return: how many pages were put to @pages; less than @nr_pages if there was
+ * no memory for more.
+ */
+#define unmapped_pages_alloc_bulk_mpol(gfp, pol, nr_pages, pages) \
+	alloc_hooks(unmapped_pages_alloc_bulk_mpol_noprof(gfp, pol, nr_pages, \
+							  pages))
+
 struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order);
 
 /**
@@ -240,6 +264,30 @@ void unmapped_folio_clear(struct folio *folio);
  * Return: true if @page must not be accessed through the direct map.
  */
 bool unmapped_page(const struct page *page);
+
+/**
+ * unmapped_page_vmap() - map an unmapped page for longer
+ * @page: a page that the caller has a reference to.
+ *
+ * For accesses from any CPU and context until unmapped_page_vunmap(). Such a
+ * mapping is what the page was to be kept from: only for pages whose owner
+ * shares them with the kernel, such as a VM's clock page. Has a reference to
+ * the page of its own, so that nobody else can be its owner meanwhile.
+ *
+ * Context: Process context, may sleep.
+ * Return: the address, NULL if there is no memory.
+ */
+void *unmapped_page_vmap(struct page *page);
+
+/**
+ * unmapped_page_vunmap() - undo unmapped_page_vmap()
+ * @addr: what it returned.
+ *
+ * Flushes the TLBs of all CPUs: no translation is left when this returns.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_page_vunmap(const void *addr);
 
 /**
  * unmapped_page_map() - map an unmapped page for this CPU only
@@ -351,6 +399,13 @@ unmapped_folio_alloc_mpol(gfp_t gfp, unsigned int order, struct mempolicy *pol,
 	return NULL;
 }
 
+static inline unsigned long
+unmapped_pages_alloc_bulk_mpol(gfp_t gfp, struct mempolicy *pol,
+			       unsigned long nr_pages, struct page **pages)
+{
+	return 0;
+}
+
 static inline void unmapped_pages_free(struct page *page, unsigned int order)
 {
 }
@@ -362,6 +417,15 @@ static inline void unmapped_folio_clear(struct folio *folio)
 static inline bool unmapped_page(const struct page *page)
 {
 	return false;
+}
+
+static inline void *unmapped_page_vmap(struct page *page)
+{
+	return NULL;
+}
+
+static inline void unmapped_page_vunmap(const void *addr)
+{
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */
