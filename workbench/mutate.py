@@ -13,8 +13,8 @@ import time
 
 import test
 
-# What is promised, the file, the text that keeps it, what stands there instead,
-# and the groups of tests of which one has to notice.
+# What is promised, the file, the text that keeps it (or several), what stands
+# there instead, and the groups of tests of which one has to notice.
 MUTATIONS = [
     ("no CPU has a stale translation", "mm/unmapped-map.c",
      "\tflush_tlb_kernel_range(start, end);\n", "", "kunit"),
@@ -66,11 +66,21 @@ MUTATIONS = [
     ("memory can go offline", "mm/unmapped-release.c",
      "if (action == MEM_GOING_OFFLINE)", "if (0)", "numa"),
     ("cpusets are followed", "mm/unmapped-alloc.c",
-     "r.nodemask = &cpuset_current_mems_allowed;", ";", "numa"),
+     ("r.nodemask = &cpuset_current_mems_allowed;", "!cpuset_zone_allowed(zone, r->gfp | __GFP_HARDWALL)"),
+     (";", "0"), "numa"),
     ("the task's memory policy is followed", "mm/unmapped-alloc.c",
      "if (likely(!current->mempolicy) || in_interrupt() ||\n\t    (gfp & __GFP_THISNODE))", "if (1)", "numa"),
     ("the VMA's memory policy is followed", "mm/unmapped-alloc.c",
      "\tif (unlikely(vma->vm_policy) ||", "\tif (0 &&", "numa"),
+    ("a mapped page is nobody else's", "mm/unmapped-window.c", "\tget_page(page);\n", "", "kunit"),
+    ("a guest's page is cleared when it is taken from it", "virt/kvm/guest_memfd.c",
+     "\tif (folio_ref_count(folio) > folio_nr_pages(folio) + 1)\n\t\tunmapped_folio_clear(folio);\n", "", "kvm"),
+    ("GUP leaves memory without direct map alone", "mm/gup.c",
+     "if ((vm_flags & VM_MAYSHARE) && vma_has_no_direct_map(vma))", "if (0)", "kvm"),
+    ("fast GUP does, too", "mm/gup.c",
+     "if (check_direct_map && mapping_no_direct_map(mapping))", "if (0)", "kvm"),
+    ("kvm-clock finds memory without direct map", "virt/kvm/pfncache.c",
+     "const bool vmapped = kvm_memslot_no_direct_map(gpc->memslot);", "const bool vmapped = false;", "guest"),
     ("__GFP_ACCOUNT is charged", "mm/unmapped-alloc.c",
      "if (unlikely(gfp & __GFP_ACCOUNT) &&", "if (0 &&", "torture"),
 ]
@@ -96,12 +106,14 @@ def fails(groups):
 def mutate(name, file, old, new, groups):
     """Returns True if a test noticed."""
     path = test.LINUX / file
-    text = path.read_text()
-    if text.count(old) != 1:
-        print(f"stale   {name}: {file} has {text.count(old)} times {old.strip()!r}", flush=True)
-        return False
+    text = mutated = path.read_text()
+    for before, after in zip(*((old, new) if isinstance(old, tuple) else ((old,), (new,)))):
+        if text.count(before) != 1:
+            print(f"stale   {name}: {file} has {text.count(before)} times {before.strip()!r}", flush=True)
+            return False
+        mutated = mutated.replace(before, after)
     start = time.monotonic()
-    path.write_text(text.replace(old, new))
+    path.write_text(mutated)
     try:
         if not builds():
             print(f"stale   {name}: does not build, see build/log/kernel-plain.log", flush=True)

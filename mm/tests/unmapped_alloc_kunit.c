@@ -15,6 +15,7 @@
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -453,6 +454,35 @@ static void unmapped_test_map(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
+/* The mapping keeps the page from being anybody else's. */
+static void unmapped_test_vmap(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	unsigned long *words = unmapped_page_vmap(page);
+
+	KUNIT_ASSERT_NOT_NULL(test, words);
+	words[0] = MARK;
+	KUNIT_EXPECT_EQ(test, with_page(test, page, 0, false), 1);
+	unmapped_pages_free(page, 0);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, words[0], MARK);
+	unmapped_page_vunmap(words);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 0);
+}
+
+static void unmapped_test_bulk_mpol(struct kunit *test)
+{
+	unsigned long i, nr;
+
+	nr = unmapped_pages_alloc_bulk_mpol(GFP_KERNEL, NULL,
+					    ARRAY_SIZE(ctl.kept), ctl.kept);
+	KUNIT_EXPECT_EQ(test, nr, ARRAY_SIZE(ctl.kept));
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_TRUE(test, unmapped_page(ctl.kept[i]));
+	release_pages(ctl.kept, nr);
+}
+
 /* === The direct map ====================================================== */
 
 static void unmapped_test_large_entry_kept(struct kunit *test)
@@ -764,11 +794,59 @@ static void unmapped_test_demand(struct kunit *test)
 		KUNIT_EXPECT_LE(test, batch, 2 * before);
 		before = batch;
 	}
-	if (node_present_pages(node->nid) >= 256 * UNMAPPED_BLOCK_PAGES)
-		KUNIT_EXPECT_GT(test, batch, 1);
+	/* Twice more than once, if a 128th of the node is three blocks. */
+	if (node_present_pages(node->nid) >= 3 * 128 * UNMAPPED_BLOCK_PAGES)
+		KUNIT_EXPECT_GT(test, batch, 2);
 	node->refilled = jiffies - 2 * HZ;
 	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
 	node->batch = 1;
+}
+
+struct caller {
+	struct task_struct *task;
+	struct page *page;
+	struct completion done;
+};
+
+static int alloc_in_thread(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->page = unmapped_pages_alloc(GFP_KERNEL, 0);
+	complete(&caller->done);
+	return 0;
+}
+
+/* Several callers find the cache empty: one of them refills it. */
+static void unmapped_test_concurrent_refill(struct kunit *test)
+{
+	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	int i, cpu = raw_smp_processor_id();
+	struct unmapped_node *node = unmapped_node(cpu_to_mem(cpu));
+	struct caller callers[3];
+
+	scoped_guard(mutex, &node->refill_lock) {
+		/* The threads have no stubs; no demand is known to them. */
+		node->refilled = jiffies - 2 * HZ;
+		for (i = 0; i < ARRAY_SIZE(callers); i++) {
+			init_completion(&callers[i].done);
+			callers[i].task = kthread_run_on_cpu(alloc_in_thread,
+							     &callers[i], cpu,
+							     "unmapped_kunit");
+			KUNIT_ASSERT_FALSE(test, IS_ERR(callers[i].task));
+			/* It waits for the lock. */
+			while (READ_ONCE(callers[i].task->__state) !=
+			       TASK_UNINTERRUPTIBLE)
+				schedule_timeout_uninterruptible(1);
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(callers); i++) {
+		wait_for_completion(&callers[i].done);
+		KUNIT_EXPECT_NOT_NULL(test, callers[i].page);
+		if (callers[i].page)
+			unmapped_pages_free(callers[i].page, 0);
+	}
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
 }
 
 static unsigned int high_demand(struct unmapped_node *node)
@@ -1180,6 +1258,22 @@ static void unmapped_test_whole_blocks_last(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
+/* What is left of a fragment is used before a block that is whole. */
+static void unmapped_test_fragments_before_whole_blocks(struct kunit *test)
+{
+	struct page *page, *more;
+
+	use_fake_source(test, 3);
+	page = alloc_or_fail(test, 0);
+	ctl.max_order = PMD_ORDER;
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+
+	more = alloc_or_fail(test, 2);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	unmapped_pages_free(more, 2);
+	unmapped_pages_free(page, 0);
+}
+
 /* When nothing else helps, the free part of a block that is in use goes. */
 static void unmapped_test_break_block(struct kunit *test)
 {
@@ -1336,6 +1430,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_nozero),
 	KUNIT_CASE(unmapped_test_window),
 	KUNIT_CASE(unmapped_test_map),
+	KUNIT_CASE(unmapped_test_vmap),
+	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
 	KUNIT_CASE(unmapped_test_no_stale_translation),
@@ -1349,6 +1445,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_bulk),
 	KUNIT_CASE(unmapped_test_bulk_short),
 	KUNIT_CASE(unmapped_test_demand),
+	KUNIT_CASE(unmapped_test_concurrent_refill),
 	KUNIT_CASE(unmapped_test_batch),
 	KUNIT_CASE(unmapped_test_batch_fails),
 	KUNIT_CASE(unmapped_test_background),
@@ -1371,6 +1468,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
+	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
 	KUNIT_CASE(unmapped_test_break_block),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
 	KUNIT_CASE(unmapped_test_poisoned),

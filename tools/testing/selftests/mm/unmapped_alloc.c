@@ -893,6 +893,12 @@ TEST_F(numa, cpuset)
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", root);
 	if (write_file(file, "+cpuset") || mkdir(group, 0755))
 		SKIP(return, "no cpusets");
+	/* Of what is in the cache, too. */
+	ASSERT_EQ(set_policy(MPOL_BIND, 1UL << 0), 0);
+	ASSERT_TRUE(touch_and_free(self->size));
+	ASSERT_EQ(set_policy(MPOL_DEFAULT, 0), 0);
+	EXPECT_GT(read_pages(CACHED), 0);
+
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	snprintf(file, sizeof(file), "%s/cpuset.mems", group);
 	ASSERT_EQ(write_file(file, "1"), 0);
