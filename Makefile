@@ -56,7 +56,7 @@ test: kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
 .PHONY: mutations
-mutations: kernel ## see that a test fails for each promise that is broken (40 min)
+mutations: kernel ## see that a test fails for each promise that is broken (30 min)
 	@workbench/mutate.py
 
 .PHONY: bench-alloc

@@ -10,6 +10,8 @@
  *   splits its entry of the direct map.
  */
 
+#define pr_fmt(fmt) "unmapped_alloc: " fmt
+
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/memory.h>
@@ -306,16 +308,32 @@ static struct notifier_block oom_notifier = {
 	.notifier_call = release_before_oom_kill,
 };
 
-/* The image of a hibernating system is read through the direct map. */
-static int drain_before_image(struct notifier_block *nb, unsigned long action,
-			      void *data)
+/*
+ * The image of a hibernating system is read through the direct map, and goes to
+ * a disk: what is kept out of the one does not belong on the other.
+ */
+static int prepare_for_image(struct notifier_block *nb, unsigned long action,
+			     void *data)
 {
+	struct unmapped_count count;
+	unsigned long used = 0;
 	int nid;
 
-	if (action == PM_HIBERNATION_PREPARE)
-		for_each_online_node(nid)
-			unmapped_alloc_drain(nid);
-	return NOTIFY_OK;
+	if (action != PM_HIBERNATION_PREPARE)
+		return NOTIFY_OK;
+
+	/* A CPU's batch of folios may have the last reference to some. */
+	lru_add_drain_all();
+	for_each_online_node(nid) {
+		unmapped_alloc_drain(nid);
+		unmapped_alloc_count(nid, &count);
+		used += count.used;
+	}
+	if (!used)
+		return NOTIFY_OK;
+
+	pr_info("no hibernation, %lu pages must not be in the image\n", used);
+	return notifier_from_errno(-EBUSY);
 }
 
 /* Memory that goes offline can't have free pages that the cache holds. */
@@ -352,7 +370,7 @@ int __init unmapped_release_init(void)
 		return err;
 
 	register_oom_notifier(&oom_notifier);
-	pm_notifier(drain_before_image, 0);
+	pm_notifier(prepare_for_image, 0);
 	hotplug_memory_notifier(drain_before_offline, DEFAULT_CALLBACK_PRI);
 	return 0;
 }

@@ -22,7 +22,15 @@ OUT = TOP / "build" / "bench"
 IMAGES = {"base": TOP / "build/x86_64-base", "plain": TOP / "build/x86_64"}
 
 ICOUNT = ("-icount", "shift=0,sleep=off")
-MODEL = "max,-erms,-fsrm,vendor=AuthenticAMD,family=16"
+MODEL = "max,+svm,-erms,-fsrm,vendor=AuthenticAMD,family=16"
+
+# A name, virtual CPUs, programs at once, MiB of each, the program.
+EVENTS = [
+    ("2cpu", 2, 1, 1024, ("faults", "secret")),
+    ("8cpu", 8, 8, 128, ("faults", "secret")),
+    # Populates three guests, one after the other.
+    ("gmem", 2, 1, 1024, ("gmem", "unmapped")),
+]
 
 
 def figures(machine):
@@ -34,13 +42,14 @@ def run(variant):
     print(f"bench: {variant}: instructions", flush=True)
     result = figures(vm.run_job(IMAGES[variant], f"cost-{variant}", "cost", timeout=600, memory=1024,
                                 cpus=1, model=MODEL, extra=ICOUNT))
-    for cpus, mib in ((2, 1024), (8, 128)):
-        print(f"bench: {variant}: events, {cpus} CPUs", flush=True)
-        programs = 1 if cpus == 2 else cpus
-        events = figures(vm.run_job(IMAGES[variant], f"events-{variant}-{cpus}", "events",
-                                    [str(programs), str(mib)], timeout=900,
+    for name, cpus, programs, mib, program in EVENTS:
+        if name == "gmem" and variant == "base":
+            continue
+        print(f"bench: {variant}: events, {name}, {cpus} CPUs", flush=True)
+        events = figures(vm.run_job(IMAGES[variant], f"events-{variant}-{name}", "events",
+                                    [str(programs), str(mib), *program], timeout=900,
                                     memory=4096, cpus=cpus, model=MODEL))
-        result.update({f"{cpus}cpu-{name}": value for name, value in events.items()})
+        result.update({f"{name}-{event}": value for event, value in events.items()})
     return result
 
 
@@ -71,6 +80,14 @@ ROWS = [
      lambda base, plain: plain["page-pair"] - base["page-pair"], 2),
     ("the same while the allocator is in use: percent above untouched",
      lambda base, plain: 100 * (plain["used-page-pair"] / base["page-pair"] - 1), 1),
+    ("guest_memfd: fallocate() and first touch by a guest, NO_DIRECT_MAP / without",
+     lambda base, plain: plain["gmem-unmapped-fallocate-fault"] / plain["gmem-mapped-fallocate-fault"], 1.05),
+    ("guest_memfd: first touch by a guest, NO_DIRECT_MAP / without",
+     lambda base, plain: plain["gmem-unmapped-fault"] / plain["gmem-mapped-fault"], 1.05),
+    ("guest_memfd: flushes of kernel ranges a GiB, 2 CPUs",
+     lambda base, plain: plain["gmem-flush_tlb_kernel_range"] / 3, 80),
+    ("guest_memfd: 2 MiB splits a GiB",
+     lambda base, plain: plain["gmem-direct_map_level2_splits"] / 3, 0),
     ("order-0 operations for each round of a zone's lock, 8 CPUs",
      lambda base, plain: lock_rounds(plain), -32),
 ]

@@ -62,7 +62,7 @@ MUTATIONS = [
     ("broken blocks, before somebody is killed", "mm/unmapped-release.c",
      "\t\t\tfreed += break_blocks(nid);\n", "\t\t\t;\n", "kselftest"),
     ("the cache is empty in a hibernation image", "mm/unmapped-release.c",
-     "if (action == PM_HIBERNATION_PREPARE)", "if (0)", "kselftest"),
+     "if (action != PM_HIBERNATION_PREPARE)", "if (1)", "kselftest"),
     ("memory can go offline", "mm/unmapped-release.c",
      "if (action == MEM_GOING_OFFLINE)", "if (0)", "numa"),
     ("cpusets are followed", "mm/unmapped-alloc.c",

@@ -249,15 +249,24 @@ def group_prefix(_suite):
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             (out / ".config").write_text(config)
-            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", "mm/", "arch/x86/mm/")
+            folders = ["mm/", "arch/x86/mm/"] + ["arch/x86/kvm/"] * touches_kvm(commit)
+            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *folders)
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
 
 
+def files_of(commit):
+    return git_linux("diff-tree", "-r", "--no-commit-id", "--name-only", commit).split()
+
+
 def touches_objects(commit):
-    files = git_linux("diff-tree", "-r", "--no-commit-id", "--name-only", commit).split()
-    return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files)
+    return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files_of(commit))
+
+
+def touches_kvm(commit):
+    """KVM's own files; virt/kvm is compiled in the architecture's folder."""
+    return any("kvm" in f and not f.startswith(("tools/", "Documentation/")) for f in files_of(commit))
 
 
 def make(log, tree, out, *targets):
@@ -289,7 +298,7 @@ def group_style(_suite):
     yield compile_checked("sparse", "sparse has no warning", out, objects, "CHECK", "C=2",
                           "CHECK=sparse -D__typeof_unqual__=__typeof__")
 
-    good, output = command(TOP / "workbench/bin/kernel", "off", "mm/", "arch/x86/mm/")
+    good, output = command(TOP / "workbench/bin/kernel", "off", "mm/", "arch/x86/mm/", "arch/x86/kvm/")
     yield result("CONFIG_UNMAPPED_ALLOC=n compiles", good, output)
 
 
@@ -420,6 +429,8 @@ def group_guest(suite):
                  told["unmapped"].get("marks") == "0" and
                  int(told["mapped"].get("marks", 0)) >= marks, text)
     yield result("they are gone when it has ended", found.get("unmapped-ended") == 0, str(found))
+    yield result("the system does not hibernate meanwhile", "unmapped: hibernation is refused" in text and
+                 "mapped: hibernation works" in text, text)
     maps = dict(re.findall(r"^unmapped: (before|after): +(.*)$", text, re.M))
     yield result("the direct map is as before then, and no 2 MiB entry was split",
                  "unmapped: 2 MiB entries split: 0" in text and

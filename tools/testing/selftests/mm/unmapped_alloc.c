@@ -863,6 +863,19 @@ static int node_of_cpu(int cpu)
 	return -1;
 }
 
+/* Run on a CPU of node @node only. */
+static int run_on_node(int node)
+{
+	cpu_set_t set;
+	int cpu;
+
+	CPU_ZERO(&set);
+	for (cpu = 0; cpu < 2; cpu++)
+		if (node_of_cpu(cpu) == node)
+			CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
 /* Without a policy, pages come from the node of the CPU. */
 TEST_F(numa, local)
 {
@@ -889,11 +902,14 @@ TEST_F(numa, cpuset)
 	const char *root = "/sys/fs/cgroup";
 	const char *group = "/sys/fs/cgroup/unmapped_alloc";
 	char file[128], pid[32];
+	cpu_set_t old;
 
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", root);
 	if (write_file(file, "+cpuset") || mkdir(group, 0755))
 		SKIP(return, "no cpusets");
-	/* Of what is in the cache, too. */
+	/* Whatever is nearer, and in the cache already. */
+	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
+	ASSERT_EQ(run_on_node(0), 0);
 	ASSERT_EQ(set_policy(MPOL_BIND, 1UL << 0), 0);
 	ASSERT_TRUE(touch_and_free(self->size));
 	ASSERT_EQ(set_policy(MPOL_DEFAULT, 0), 0);
@@ -909,6 +925,7 @@ TEST_F(numa, cpuset)
 	snprintf(file, sizeof(file), "%s/cgroup.procs", root);
 	ASSERT_EQ(write_file(file, pid), 0);
 	rmdir(group);
+	ASSERT_EQ(sched_setaffinity(0, sizeof(old), &old), 0);
 }
 
 static long node_free_kb(int node)
