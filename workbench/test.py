@@ -30,6 +30,7 @@ KSELFTESTS = ["unmapped_alloc", "memfd_secret", "guest_memfd_test"]
 CHECKPATCH_IGNORE = {
     "MISSING_SIGN_OFF": "a human adds it",
     "BAD_SIGN_OFF": "knows no Assisted-by without a tool's version",
+    "BIT_MACRO": "the flags beside it are written as shifts",
     "CAMELCASE": "the names of page types are, PageLargeKmalloc for one",
     "FILE_PATH_CHANGES": "the series' last patch has the MAINTAINERS entry",
 }

@@ -48,10 +48,6 @@
 #include "processor.h"
 #include "test_util.h"
 
-#ifndef GUEST_MEMFD_FLAG_NO_DIRECT_MAP
-#define GUEST_MEMFD_FLAG_NO_DIRECT_MAP	(1ULL << 2)
-#endif
-
 /* The guest's memory, from 0. What is below EBDA and from KERNEL is RAM. */
 #define GPA_ZERO_PAGE	0x7000
 #define GPA_CMDLINE	0x8000
@@ -172,10 +168,10 @@ static void __printf(1, 2) say(const char *fmt, ...)
  */
 static void map_all_memory(void)
 {
-	volatile const u8 *at = mem;
+	u8 *at = mem;
 
 	for (u64 offset = 0; offset < opts.size; offset += PAGE_SIZE)
-		(void)at[offset];
+		(void)READ_ONCE(at[offset]);
 }
 
 /*
@@ -991,7 +987,10 @@ static void set_boot_state(struct kvm_vcpu *vcpu)
 	sregs.cr0 = X86_CR0_PE | X86_CR0_ET;
 	set_segment(&sregs.cs, 0x10, 0xb);
 	set_segment(&sregs.ds, 0x18, 0x3);
-	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
+	sregs.es = sregs.ds;
+	sregs.fs = sregs.ds;
+	sregs.gs = sregs.ds;
+	sregs.ss = sregs.ds;
 	vcpu_sregs_set(vcpu, &sregs);
 	vcpu_regs_set(vcpu, &regs);
 }
@@ -1135,7 +1134,7 @@ static int judge(void)
 	return status;
 }
 
-static void __noreturn usage(const char *name, int status)
+static void __noreturn print_usage(const char *name, int status)
 {
 	FILE *to = status ? stderr : stdout;
 
@@ -1155,7 +1154,7 @@ static void __noreturn usage(const char *name, int status)
 	exit(status);
 }
 
-static int number(int option, const char *text, int low, int high)
+static int parse_number(int option, const char *text, int low, int high)
 {
 	char *end;
 	long value = strtol(text, &end, 0);
@@ -1181,10 +1180,10 @@ static void parse_option(const char *name, int option)
 		opts.append = optarg;
 		break;
 	case 'm':
-		opts.size = (u64)number('m', optarg, MIN_MIB, MAX_MIB) * SZ_1M;
+		opts.size = (u64)parse_number('m', optarg, MIN_MIB, MAX_MIB) * SZ_1M;
 		break;
 	case 'c':
-		opts.cpus = number('c', optarg, 1, MAX_CPUS);
+		opts.cpus = parse_number('c', optarg, 1, MAX_CPUS);
 		break;
 	case 'n':
 		opts.flags |= GUEST_MEMFD_FLAG_NO_DIRECT_MAP;
@@ -1193,10 +1192,10 @@ static void parse_option(const char *name, int option)
 		opts.wait = true;
 		break;
 	case 't':
-		opts.timeout = number('t', optarg, 1, 1000000);
+		opts.timeout = parse_number('t', optarg, 1, 1000000);
 		break;
 	default:
-		usage(name, option == 'h' ? KSFT_PASS : KSFT_FAIL);
+		print_usage(name, option == 'h' ? KSFT_PASS : KSFT_FAIL);
 	}
 }
 
@@ -1208,7 +1207,7 @@ int main(int argc, char **argv)
 	while ((option = getopt(argc, argv, "k:i:a:m:c:nwt:h")) != -1)
 		parse_option(argv[0], option);
 	if (!opts.kernel || optind < argc)
-		usage(argv[0], KSFT_FAIL);
+		print_usage(argv[0], KSFT_FAIL);
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	TEST_ASSERT(!pipe(events), "pipe");
