@@ -783,7 +783,15 @@ void unmapped_folio_clear(struct folio *folio)
 		local_irq_restore(flags);
 	}
 }
-EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_folio_clear);
+EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_clear);
+
+void unmapped_free_folio(struct folio *folio)
+{
+	/* The page cache still has one for each page, and our caller one. */
+	if (folio_ref_count(folio) > folio_nr_pages(folio) + 1)
+		unmapped_folio_clear(folio);
+}
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_free_folio);
 
 static void put_chunk(struct unmapped_zone *uz, struct page *page,
 		      unsigned int order, enum unmapped_kind kind)

@@ -24,7 +24,14 @@ LINUX = TOP / "build" / "linux"
 LOGS = TOP / "build" / "log"
 PASSED, FAILED, SKIPPED = "ok", "not ok", "skip"
 
-KSELFTESTS = ["unmapped_alloc", "memfd_secret", "guest_memfd_test"]
+KSELFTESTS = ["unmapped_alloc", "memfd_secret"]
+KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "kvm_clock_test", "pre_fault_memory_test",
+                  "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
+                  "set_memory_region_test"]
+
+# A machine with two nodes of one CPU each, the second one small.
+TWO_NODES = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
+             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1")
 
 # What checkpatch says and is kept, with the reason.
 CHECKPATCH_IGNORE = {
@@ -366,18 +373,37 @@ def group_kselftest(suite):
 
 def group_numa(suite):
     """a machine with two nodes, one of them small"""
-    nodes = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
-             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1",
-             # Memory that can go offline again, as nothing of the kernel's own is in it.
-             "-m", "size=1024M,slots=1,maxmem=2G", "-object", "memory-backend-ram,id=m2,size=128M",
-             "-device", "pc-dimm,memdev=m2,node=1")
+    # Memory that can go offline again, as nothing of the kernel's own is in it.
+    dimm = ("-m", "size=1024M,slots=1,maxmem=2G", "-object", "memory-backend-ram,id=m2,size=128M",
+            "-device", "pc-dimm,memdev=m2,node=1")
     machine = suite.boot("numa", "selftests", ["unmapped_alloc"], timeout=240, allow=("oom",),
-                         extra=nodes)
+                         extra=TWO_NODES + dimm)
     for name, verdict, detail in tap_results("unmapped_alloc", machine.results.get("unmapped_alloc", [])):
         # Here, no test may be left out for want of a node.
         if "numa." in name and verdict == SKIPPED:
             verdict = FAILED
         yield f"2 nodes: {name}", verdict, detail
+
+
+def group_kvm(suite):
+    """kselftest: KVM's, with guest memory that has no direct map"""
+    yield from kvm_results("kvm", suite, KVM_KSELFTESTS)
+    for name, verdict, detail in kvm_results("kvm-2nodes", suite, ["guest_memfd_test"], *TWO_NODES):
+        yield f"2 nodes: {name}", verdict, detail
+
+
+def kvm_results(name, suite, tests, *machine_options):
+    """A test that leaves out anything has failed. They insist on the TSC as
+    clock source, which the kernel trusts in a VM only if it is told to."""
+    machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",), append="tsc=reliable",
+                         share=True, extra=machine_options)
+    for test in tests:
+        lines = machine.results.get(test, [])
+        for title, verdict, detail in tap_results(test.replace("+", " "), lines):
+            left_out = [line for line in lines if re.match(r"(#\s*)?skip", line, re.I)]
+            if verdict == SKIPPED or left_out:
+                verdict, detail = FAILED, "\n".join(left_out + [detail])
+            yield title, verdict, detail
 
 
 def group_torture(suite):

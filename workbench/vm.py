@@ -33,7 +33,7 @@ class Machine:
     """One run of QEMU: where its files are, and what came out of it."""
 
     def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
-                 initramfs="initramfs.cpio"):
+                 initramfs="initramfs.cpio", share=False):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
@@ -42,6 +42,14 @@ class Machine:
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True)
+        if share:
+            self.extra = (*extra, *self.shared_folder())
+
+    def shared_folder(self):
+        """A folder of the host's, for vm/jobs/selftests."""
+        (self.dir / "share").mkdir()
+        return ("-fsdev", f"local,id=share,path={self.dir}/share,security_model=none",
+                "-device", "virtio-9p-pci,fsdev=share,mount_tag=share")
 
     @property
     def console_file(self):

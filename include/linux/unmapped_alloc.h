@@ -254,6 +254,18 @@ void unmapped_pages_free(struct page *page, unsigned int order);
 void unmapped_folio_clear(struct folio *folio);
 
 /**
+ * unmapped_free_folio() - address_space_operations.free_folio for such folios
+ * @folio: the folio, just removed from the page cache.
+ *
+ * A folio is cleared when its last reference is dropped. That is next, unless
+ * somebody else has one besides the page cache and our caller, such as a CPU's
+ * batch of folios on their way to the LRU. The contents must not wait for that.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_free_folio(struct folio *folio);
+
+/**
  * unmapped_page() - is this page one of the unmapped page allocator's?
  * @page: any page.
  *
@@ -411,6 +423,10 @@ static inline void unmapped_pages_free(struct page *page, unsigned int order)
 }
 
 static inline void unmapped_folio_clear(struct folio *folio)
+{
+}
+
+static inline void unmapped_free_folio(struct folio *folio)
 {
 }
 

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that can't be had while a guest_memfd file is populated: what programs
+ * are told, that the next attempt works, and that nothing is lost.
+ *
+ * Each allocation in turn is made to fail, see fail-nth in
+ * Documentation/fault-injection/fault-injection.rst.  Then a memory cgroup is
+ * too small.
+ */
+#include <linux/falloc.h>
+#include <linux/limits.h>
+#include <linux/sizes.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "cgroup_util.h"
+#include "kvm_syscalls.h"
+#include "kvm_util.h"
+#include "test_util.h"
+#include "ucall_common.h"
+
+#define FAULTS		"/sys/kernel/debug/"
+#define SLOT		1
+#define GPA		SZ_4G
+#define NR_PAGES	32
+#define CGROUP_MAX	"8M"
+#define CGROUP_SIZE	SZ_32M
+
+static size_t page_size;
+
+/* A file, and a VM that has it at GPA. */
+struct target {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	size_t size;
+	char *mem;
+	int fd;
+};
+
+static void guest_code(u64 size, u64 guest_page_size)
+{
+	u64 offset;
+
+	for (;;) {
+		for (offset = 0; offset < size; offset += guest_page_size)
+			READ_ONCE(*(u64 *)(GPA + offset));
+		GUEST_SYNC(0);
+	}
+}
+
+static void make_target(struct target *t, u64 flags, size_t nr_pages)
+{
+	flags |= GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
+
+	t->vm = __vm_create_shape_with_one_vcpu(VM_SHAPE_DEFAULT, &t->vcpu,
+						nr_pages, guest_code);
+	t->size = nr_pages * page_size;
+	t->fd = vm_create_guest_memfd(t->vm, t->size, flags);
+	vm_set_user_memory_region2(t->vm, SLOT, KVM_MEM_GUEST_MEMFD, GPA,
+				   t->size, NULL, t->fd, 0);
+	virt_map(t->vm, GPA, GPA, t->size / t->vm->page_size);
+	vcpu_args_set(t->vcpu, 2, t->size, (u64)t->vm->page_size);
+	t->mem = kvm_mmap(t->size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd);
+}
+
+static void free_target(struct target *t)
+{
+	kvm_munmap(t->mem, t->size);
+	close(t->fd);
+	kvm_vm_free(t->vm);
+}
+
+/* === Ways to populate; each returns what the system call does ============ */
+
+static int populate_fallocate(struct target *t)
+{
+	return fallocate(t->fd, FALLOC_FL_KEEP_SIZE, 0, t->size);
+}
+
+static int populate_touch(struct target *t)
+{
+	size_t offset;
+
+	for (offset = 0; offset < t->size; offset += page_size)
+		READ_ONCE(t->mem[offset]);
+	return 0;
+}
+
+static int populate_guest(struct target *t)
+{
+	/* No more than the one ioctl(), another one could be what fails. */
+	int ret = __vcpu_run(t->vcpu);
+
+	if (!ret)
+		TEST_ASSERT_KVM_EXIT_REASON(t->vcpu, UCALL_EXIT_REASON);
+	return ret;
+}
+
+static int populate_pre_fault(struct target *t)
+{
+	struct kvm_pre_fault_memory range = { .gpa = GPA, .size = t->size };
+	int ret = 0;
+
+	while (range.size && !ret)
+		ret = __vcpu_ioctl(t->vcpu, KVM_PRE_FAULT_MEMORY, &range);
+	return ret;
+}
+
+static const struct way {
+	const char *name;
+	int (*populate)(struct target *t);
+	int err;
+} ways[] = {
+	{ "fallocate()", populate_fallocate, ENOMEM },
+	/* A page fault is tried again, or ends in a signal. */
+	{ "touch", populate_touch, 0 },
+	{ "KVM_RUN", populate_guest, ENOMEM },
+	{ "KVM_PRE_FAULT_MEMORY", populate_pre_fault, ENOMEM },
+};
+
+/* === One failure at a time =============================================== */
+
+static bool try_write(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+	ssize_t len = strlen(text);
+	bool good = fd >= 0 && write(fd, text, len) == len;
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+/* Functions that fail by themselves; a kernel may have none of them. */
+static const char * const functions[] = {
+	"__filemap_add_folio", "unmapped_set_direct_map"
+};
+
+static void let_function_fail(const char *function)
+{
+	char file[128], retval[32];
+
+	if (!try_write(FAULTS "fail_function/inject", function)) {
+		pr_info("%s() can't fail in this kernel\n", function);
+		return;
+	}
+	snprintf(file, sizeof(file), FAULTS "fail_function/%s/retval", function);
+	snprintf(retval, sizeof(retval), "%#lx", (unsigned long)-ENOMEM);
+	TEST_ASSERT(try_write(file, retval), "%s can't be set", file);
+}
+
+static bool let_allocations_fail(void)
+{
+	int i;
+
+	if (!try_write(FAULTS "fail_page_alloc/min-order", "0") ||
+	    !try_write(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") ||
+	    !try_write(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") ||
+	    !try_write(FAULTS "fail_page_alloc/verbose", "0") ||
+	    !try_write(FAULTS "failslab/ignore-gfp-wait", "N") ||
+	    !try_write(FAULTS "failslab/verbose", "0"))
+		return false;
+
+	if (try_write(FAULTS "fail_function/verbose", "0")) {
+		for (i = 0; i < ARRAY_SIZE(functions); i++)
+			let_function_fail(functions[i]);
+	}
+	return true;
+}
+
+static void set_fail_nth(int fd, int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d", nth);
+
+	TEST_ASSERT_EQ(pwrite(fd, text, len, 0), len);
+}
+
+/* Has the failure happened that was asked for? */
+static bool end_fail_nth(int fd)
+{
+	char text[16] = {};
+
+	TEST_ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0,
+		    "reading fail-nth failed, errno = %d", errno);
+	set_fail_nth(fd, 0);
+	return !atoi(text);
+}
+
+/* Give back all pages, and what the allocator has in its cache, too. */
+static void empty_target(struct target *t)
+{
+	kvm_fallocate(t->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
+		      t->size);
+	TEST_ASSERT(try_write("/proc/sys/vm/drop_caches", "3"),
+		    "drop_caches can't be written");
+}
+
+static void expect_zeroes(struct target *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->size; i++)
+		TEST_ASSERT(!t->mem[i], "a byte of page %lu is not 0",
+			    i / page_size);
+}
+
+/* Let the @nth allocation fail.  Returns whether there are as many. */
+static bool fail_one(struct target *t, const struct way *way, int fail_fd,
+		     int nth, int *nr_errors)
+{
+	bool failed;
+	int ret;
+
+	empty_target(t);
+
+	set_fail_nth(fail_fd, nth);
+	ret = way->populate(t);
+	TEST_ASSERT(!ret || errno == way->err,
+		    "%s, failure %d: expected errno %d, got %d", way->name, nth,
+		    way->err, errno);
+	failed = end_fail_nth(fail_fd);
+	TEST_ASSERT(!ret || failed, "%s failed for no reason", way->name);
+	*nr_errors += !!ret;
+
+	TEST_ASSERT(!way->populate(t), "%s after failure %d: errno %d",
+		    way->name, nth, errno);
+	expect_zeroes(t);
+	memset(t->mem, 0xaa, t->size);
+
+	return failed;
+}
+
+static void test_failures(const struct way *way, u64 flags)
+{
+	int fail_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	int nr_errors = 0, nth = 1;
+	struct target t;
+	long before;
+
+	TEST_ASSERT(fail_fd >= 0, "fail-nth can't be opened");
+	before = read_unmapped_pages_settled();
+	make_target(&t, flags, NR_PAGES);
+
+	/* The first time, KVM allocates much that has nothing to do with it. */
+	TEST_ASSERT(!way->populate(&t), "%s failed, errno %d", way->name, errno);
+	while (fail_one(&t, way, fail_fd, nth, &nr_errors))
+		nth++;
+
+	pr_info("%s: %d allocations failed, %d errors\n", way->name, nth - 1,
+		nr_errors);
+	TEST_ASSERT(nth > 1, "nothing was made to fail");
+	TEST_ASSERT(!way->err || nr_errors, "%s never failed", way->name);
+
+	empty_target(&t);
+	TEST_ASSERT_EQ(read_unmapped_pages_settled(), before);
+	free_target(&t);
+	close(fail_fd);
+}
+
+/* === A cgroup that is too small ========================================== */
+
+static char *make_cgroup(void)
+{
+	char root[PATH_MAX], *cgroup;
+
+	if (cg_find_unified_root(root, sizeof(root), NULL) ||
+	    cg_read_strstr(root, "cgroup.controllers", "memory"))
+		return NULL;
+	cg_write(root, "cgroup.subtree_control", "+memory");
+	cgroup = cg_name(root, "guest_memfd_fail_test");
+	if (!cgroup || cg_create(cgroup) ||
+	    cg_write(cgroup, "memory.max", CGROUP_MAX) ||
+	    cg_write(cgroup, "memory.oom.group", "1")) {
+		free(cgroup);
+		return NULL;
+	}
+	return cgroup;
+}
+
+static void populate_in_cgroup(const char *cgroup, const struct way *way,
+			       u64 flags)
+{
+	struct target t;
+
+	/* The VM is the process's; what it takes to create it is not charged. */
+	make_target(&t, flags, CGROUP_SIZE / page_size);
+	if (cg_enter_current(cgroup))
+		_exit(2);
+	way->populate(&t);
+	_exit(1);
+}
+
+/* The process is killed, and its memory given back. */
+static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
+{
+	long before = read_unmapped_pages_settled();
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork() failed, errno = %d", errno);
+	if (!pid)
+		populate_in_cgroup(cgroup, way, flags);
+
+	TEST_ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		    "%s in a small cgroup: the process should be killed, status 0x%x",
+		    way->name, status);
+	TEST_ASSERT_EQ(read_unmapped_pages_settled(), before);
+}
+
+static void test_flags(u64 flags)
+{
+	char *cgroup = make_cgroup();
+	int i;
+
+	TEST_REQUIRE(cgroup);
+	pr_info("Testing guest_memfd with additional flags 0x%lx\n", flags);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		test_failures(&ways[i], flags);
+		test_cgroup(cgroup, &ways[i], flags);
+	}
+	TEST_ASSERT(!cg_destroy(cgroup), "the cgroup can't be removed");
+	free(cgroup);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_PRE_FAULT_MEMORY));
+	TEST_REQUIRE(kvm_has_guest_memfd_flags(GUEST_MEMFD_FLAG_MMAP |
+					       GUEST_MEMFD_FLAG_INIT_SHARED));
+	page_size = getpagesize();
+	TEST_REQUIRE(let_allocations_fail());
+
+	test_flags(0);
+	if (kvm_has_guest_memfd_flags(GUEST_MEMFD_FLAG_NO_DIRECT_MAP))
+		test_flags(GUEST_MEMFD_FLAG_NO_DIRECT_MAP);
+	else
+		pr_info("Skipping GUEST_MEMFD_FLAG_NO_DIRECT_MAP\n");
+
+	try_write(FAULTS "fail_function/inject", "");
+	return 0;
+}
