@@ -196,13 +196,13 @@ static void empty_target(struct target *t)
 		    "drop_caches can't be written");
 }
 
-static void expect_zeroes(struct target *t)
+static void expect_bytes(struct target *t, char val)
 {
 	size_t i;
 
 	for (i = 0; i < t->size; i++)
-		TEST_ASSERT(!t->mem[i], "a byte of page %lu is not 0",
-			    i / page_size);
+		TEST_ASSERT(t->mem[i] == val, "a byte of page %lu is %d, not %d",
+			    i / page_size, t->mem[i], val);
 }
 
 /* Let the @nth allocation fail.  Returns whether there are as many. */
@@ -225,7 +225,7 @@ static bool fail_one(struct target *t, const struct way *way, int fail_fd,
 
 	TEST_ASSERT(!way->populate(t), "%s after failure %d: errno %d",
 		    way->name, nth, errno);
-	expect_zeroes(t);
+	expect_bytes(t, 0);
 	memset(t->mem, 0xaa, t->size);
 
 	return failed;
@@ -291,12 +291,17 @@ static void populate_in_cgroup(const char *cgroup, const struct way *way,
 	_exit(1);
 }
 
-/* The process is killed, and its memory given back. */
+/* The process is killed, and its memory given back; another VM stays as it is. */
 static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
 {
-	long before = read_unmapped_pages_settled();
+	struct target other;
 	int status;
+	long before;
 	pid_t pid;
+
+	make_target(&other, flags, NR_PAGES);
+	memset(other.mem, 0xaa, other.size);
+	before = read_unmapped_pages_settled();
 
 	pid = fork();
 	TEST_ASSERT(pid >= 0, "fork() failed, errno = %d", errno);
@@ -308,6 +313,10 @@ static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
 		    "%s in a small cgroup: the process should be killed, status 0x%x",
 		    way->name, status);
 	TEST_ASSERT_EQ(read_unmapped_pages_settled(), before);
+
+	TEST_ASSERT(!populate_guest(&other), "the other VM does not run");
+	expect_bytes(&other, (char)0xaa);
+	free_target(&other);
 }
 
 static void test_flags(u64 flags)
