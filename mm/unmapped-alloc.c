@@ -32,10 +32,12 @@
  * Lock order:
  *
  * 1. unmapped_node::refill_lock, a mutex around taking blocks
- * 2. unmapped_zone::lock, interrupts off
- * 3. xarray lock in unmapped-owner.c, interrupts off
- * 4. locks of the slab and the page allocator: under 3 for kfree_rcu(), under
- *    2 for the note about a block that is broken (GFP_NOWAIT)
+ * 2. refill_sem in unmapped-refill.c, read around each refill, never waited for
+ *    there
+ * 3. unmapped_zone::lock, interrupts off
+ * 4. xarray lock in unmapped-owner.c, interrupts off
+ * 5. locks of the slab and the page allocator: under 4 for kfree_rcu(), under
+ *    3 for the note about a block that is broken (GFP_NOWAIT)
  *
  * unmapped_pcp::lock nests in nothing and nothing nests in it, except that the
  * check for tests takes it by itself. The direct map is only changed without

@@ -260,6 +260,7 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      nodemask_t *nodemask);
 gfp_t unmapped_opportunistic_gfp(gfp_t gfp);
 void unmapped_refill_wake(struct unmapped_node *node);
+void unmapped_refill_stop(bool stop);
 
 /* unmapped-release.c: back to the page allocator */
 int unmapped_release_init(void);
@@ -288,6 +289,8 @@ int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
+int unmapped_prepare_for_image(struct notifier_block *nb, unsigned long action,
+			       void *data);
 
 /* What is a page to the allocator, given the flags of its pageblock? */
 static inline enum unmapped_kind

@@ -15,6 +15,7 @@
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/rwsem.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -116,6 +117,41 @@ static void add_chunk(struct page *page, unsigned int from, int order)
 	unmapped_release_wake(unmapped_node(page_to_nid(page)));
 }
 
+/*
+ * There is no refill while an image of the system may be made. A refill is a
+ * reader, and does not wait: if there is a writer, it fails.
+ */
+static DECLARE_RWSEM(refill_sem);
+static bool refill_stopped;
+
+/**
+ * unmapped_refill_stop() - let all refills fail from now on, or no longer
+ * @stop: which.
+ *
+ * Context: Process context, may sleep until refills that have begun are done.
+ */
+void unmapped_refill_stop(bool stop)
+{
+	guard(rwsem_write)(&refill_sem);
+	refill_stopped = stop;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_stop);
+
+static bool refill_begin(void)
+{
+	if (!down_read_trylock(&refill_sem))
+		return false;
+	if (likely(!refill_stopped))
+		return true;
+	up_read(&refill_sem);
+	return false;
+}
+
+static void refill_end(void)
+{
+	up_read(&refill_sem);
+}
+
 /**
  * unmapped_refill_fragment() - add a fragment to the cache
  * @gfp: flags for the page allocator.
@@ -131,12 +167,17 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
 				      nodemask_t *nodemask)
 {
-	struct page *page = get_chunk(gfp, from, nid, nodemask);
+	struct page *page;
 
+	if (!refill_begin())
+		return NULL;
+
+	page = get_chunk(gfp, from, nid, nodemask);
 	if (page) {
 		unmapped_map_flush(&page, 1, from);
 		add_chunk(page, from, order);
 	}
+	refill_end();
 	return page;
 }
 
@@ -224,11 +265,15 @@ struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
 				  unsigned long nr_pages, bool nozero)
 {
 	unsigned int nr = unmapped_refill_demand(node);
-	struct page *page;
+	struct page *page = NULL;
 
 	nr = max(nr, min(DIV_ROUND_UP(nr_pages, UNMAPPED_BLOCK_PAGES),
 			 UNMAPPED_BATCH_MAX));
-	page = refill_blocks(gfp, order, node->nid, nodemask, nr, nozero);
+	if (refill_begin()) {
+		page = refill_blocks(gfp, order, node->nid, nodemask, nr,
+				     nozero);
+		refill_end();
+	}
 	/* No block to be had: don't ask for it again and again. */
 	if (!page)
 		WRITE_ONCE(node->batch, 1);

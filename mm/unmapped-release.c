@@ -308,19 +308,12 @@ static struct notifier_block oom_notifier = {
 	.notifier_call = release_before_oom_kill,
 };
 
-/*
- * The image of a hibernating system is read through the direct map, and goes to
- * a disk: what is kept out of the one does not belong on the other.
- */
-static int prepare_for_image(struct notifier_block *nb, unsigned long action,
-			     void *data)
+/* Give everything back. Returns the number of pages that are in use. */
+static unsigned long drain_all_nodes(void)
 {
 	struct unmapped_count count;
 	unsigned long used = 0;
 	int nid;
-
-	if (action != PM_HIBERNATION_PREPARE)
-		return NOTIFY_OK;
 
 	/* A CPU's batch of folios may have the last reference to some. */
 	lru_add_drain_all();
@@ -329,12 +322,38 @@ static int prepare_for_image(struct notifier_block *nb, unsigned long action,
 		unmapped_alloc_count(nid, &count);
 		used += count.used;
 	}
-	if (!used)
-		return NOTIFY_OK;
-
-	pr_info("no hibernation, %lu pages must not be in the image\n", used);
-	return notifier_from_errno(-EBUSY);
+	return used;
 }
+
+/*
+ * The image of a hibernating system is read through the direct map, and goes to
+ * a disk: what is kept out of the one does not belong on the other. From here
+ * on no page can be had until the image is made, or the attempt given up; who
+ * waits for one in a page fault tries again until then.
+ */
+VISIBLE_IF_KUNIT int unmapped_prepare_for_image(struct notifier_block *nb,
+						unsigned long action,
+						void *data)
+{
+	unsigned long used;
+
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+		unmapped_refill_stop(true);
+		used = drain_all_nodes();
+		if (!used)
+			break;
+		unmapped_refill_stop(false);
+		pr_info("no hibernation, %lu pages must not be in the image\n",
+			used);
+		return notifier_from_errno(-EBUSY);
+	case PM_POST_HIBERNATION:
+		unmapped_refill_stop(false);
+		break;
+	}
+	return NOTIFY_OK;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_prepare_for_image);
 
 /* Memory that goes offline can't have free pages that the cache holds. */
 static int drain_before_offline(struct notifier_block *nb,
@@ -370,7 +389,7 @@ int __init unmapped_release_init(void)
 		return err;
 
 	register_oom_notifier(&oom_notifier);
-	pm_notifier(prepare_for_image, 0);
+	pm_notifier(unmapped_prepare_for_image, 0);
 	hotplug_memory_notifier(drain_before_offline, DEFAULT_CALLBACK_PRI);
 	return 0;
 }

@@ -357,11 +357,18 @@ def tap_results(name, lines):
 
 def group_kunit(suite):
     """KUnit, inside the kernel"""
-    machine = suite.boot("kunit", "kunit", timeout=120, allow=("lost",))
+    yield from kunit_results(suite, "kunit")
+    if suite.variant == "debug":
+        # The direct map has 4 KiB entries only then, and free pages are absent.
+        yield from kunit_results(suite, "kunit-debug_pagealloc", append="debug_pagealloc=on")
+
+
+def kunit_results(suite, name, **options):
+    machine = suite.boot(name, "kunit", timeout=120, allow=("lost",), **options)
     if "kunit-unmapped_alloc" not in machine.results:
-        yield result("kunit", False, "no results of the suite unmapped_alloc")
-    for name, lines in machine.results.items():
-        yield from tap_results(name, lines)
+        yield result(name, False, "no results of the suite unmapped_alloc")
+    for file, lines in machine.results.items():
+        yield from tap_results(file.replace("kunit", name, 1), lines)
 
 
 def group_kselftest(suite):

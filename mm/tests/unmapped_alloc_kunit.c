@@ -21,6 +21,7 @@
 #include <linux/pagemap.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
+#include <linux/suspend.h>
 #include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
@@ -1225,6 +1226,27 @@ static void unmapped_test_drain_keeps_used(struct kunit *test)
 	expect_count(test, 0, 0);
 }
 
+/* No image of the system is made with pages in use, and none comes into one. */
+static void unmapped_test_image(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+
+	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_prepare_for_image(NULL,
+				PM_HIBERNATION_PREPARE, NULL)), -EBUSY);
+	/* The system goes on as before. */
+	drain_all();
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	unmapped_pages_free(page, 0);
+
+	KUNIT_EXPECT_EQ(test, unmapped_prepare_for_image(NULL,
+				PM_HIBERNATION_PREPARE, NULL), NOTIFY_OK);
+	expect_count(test, 0, 0);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL | __GFP_NOWARN,
+						     0));
+	unmapped_prepare_for_image(NULL, PM_POST_HIBERNATION, NULL);
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+}
+
 /* What was given back is an ordinary page again: it can be written to. */
 static void unmapped_test_usable_after_drain(struct kunit *test)
 {
@@ -1466,6 +1488,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_put_irqs_off),
 	KUNIT_CASE(unmapped_test_put_nolock),
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
+	KUNIT_CASE(unmapped_test_image),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
