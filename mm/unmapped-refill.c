@@ -220,6 +220,12 @@ static unsigned int max_batch(int nid)
 	return clamp(share, 1UL, (unsigned long)UNMAPPED_BATCH_MAX);
 }
 
+/* Does the last refill say anything about the demand now? */
+static bool is_recent(const struct unmapped_node *node)
+{
+	return time_before(jiffies, READ_ONCE(node->refilled) + HZ);
+}
+
 /**
  * unmapped_refill_demand() - how many blocks to take now
  * @node: the node.
@@ -236,10 +242,10 @@ VISIBLE_IF_KUNIT unsigned int unmapped_refill_demand(struct unmapped_node *node)
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_demand, node);
 	lockdep_assert_held(&node->refill_lock);
 
-	if (node->batch && time_before(jiffies, node->refilled + HZ))
+	if (is_recent(node))
 		batch = min(2 * node->batch, max_batch(node->nid));
 	WRITE_ONCE(node->batch, batch);
-	node->refilled = jiffies;
+	WRITE_ONCE(node->refilled, jiffies);
 	return batch;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_demand);
@@ -283,6 +289,8 @@ struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
 /* Free pages below which the cache is refilled in the background. */
 static unsigned long low_water(const struct unmapped_node *node)
 {
+	if (!is_recent(node))
+		return 0;
 	return READ_ONCE(node->batch) / 2 * UNMAPPED_BLOCK_PAGES;
 }
 
@@ -329,5 +337,6 @@ void __init unmapped_refill_init(struct unmapped_node *node)
 {
 	mutex_init(&node->refill_lock);
 	node->batch = 1;
+	node->refilled = jiffies - HZ;
 	INIT_WORK(&node->refill_work, refill_work);
 }

@@ -894,6 +894,13 @@ static void unmapped_test_background(struct kunit *test)
 
 	enable_work(&node->refill_work);
 	WRITE_ONCE(node->batch, 4);
+	/* A demand of long ago is none. */
+	node->refilled = jiffies - 2 * HZ;
+	unmapped_refill_wake(node);
+	flush_work(&node->refill_work);
+	expect_count(test, UNMAPPED_BLOCK_PAGES, 0);
+
+	WRITE_ONCE(node->batch, 4);
 	node->refilled = jiffies;
 	unmapped_refill_wake(node);
 	flush_work(&node->refill_work);

@@ -274,7 +274,8 @@ static long direct_map_present(void)
 	return sum;
 }
 
-TEST_F(secret, page_table_dump)
+/* With KASAN, there is ten times as much to dump. */
+TEST_F_TIMEOUT(secret, page_table_dump, 180)
 {
 	long present = direct_map_present(), owned = read_pages(OWNED);
 	const size_t size = 4 * MIB;
