@@ -6,13 +6,15 @@ VARIANT ?= plain
 SIZE ?= 64
 BASE ?=
 CASE ?=
+QUICK ?=
+ACCEL ?= tcg
 KERNEL_SRC ?=
 export KERNEL_SRC
 # Debian's python has the modules that the kernel's scripts need.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
 variants := base plain debug off
-parameters := VARIANT SIZE BASE CASE KERNEL_SRC
+parameters := VARIANT SIZE BASE CASE QUICK ACCEL KERNEL_SRC
 image = $(if $(filter plain,$1),build/x86_64,build/x86_64-$1)
 
 # Refuse what nobody would ever notice to have no effect.
@@ -38,7 +40,9 @@ help: ## list the targets
 	@echo "  VARIANT=     of the kernel: $(variants); default plain"
 	@echo "  SIZE=        of the secrets in 'make run', MiB; default 64"
 	@echo "  BASE=1       'make run' and 'make vm' with the untouched kernel"
-	@echo "  CASE=        'make test' for these groups of tests only"
+	@echo "  CASE=        'make test' for these groups of tests only, 'make bench' for these cases"
+	@echo "  QUICK=1      'make bench' with the most important cases only"
+	@echo "  ACCEL=       of 'make bench': tcg, the emulator, or kvm; default tcg"
 	@echo "  KERNEL_SRC=  a tarball or tree of Linux to take instead of Debian's"
 
 .PHONY: run
@@ -59,11 +63,22 @@ test: kernel ## everything that guards the project
 mutations: kernel ## see that a test fails for each promise that is broken (30 min)
 	@workbench/mutate.py
 
-.PHONY: bench-alloc
-bench-alloc: base-kernel kernel ## what the allocator costs, next to the untouched kernel
+bench_options = --accel $(ACCEL) $(if $(filter-out 0,$(QUICK)),--quick) $(CASE)
+
+# A wrong name is refused before anything is built.
+.PHONY: bench-check
+bench-check:
+	@workbench/bench.py --check $(bench_options)
+
+.PHONY: bench
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (1 h; QUICK=1: 10 min)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
-	@workbench/bench.py
+	@workbench/bench.py $(bench_options)
+
+.PHONY: bench-page
+bench-page: ## BENCHMARKS.md and its pictures, from what 'make bench' left in build/bench
+	@workbench/bench.py --page
 
 .PHONY: deps
 deps: ## install the Debian packages that are missing

@@ -1,126 +1,99 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the allocator costs, next to the untouched kernel: a table of figures,
-each with its goal.
-
-Instructions come from QEMU's -icount on one CPU, where the guest's clock counts
-them: the same run gives the same figures. The CPU model has neither erms nor
-fsrm, and is one whose string instructions Linux trusts (AMD family 0x10, see
-early_init_amd()), so that clearing a page counts 512 stores. Events that the emulator can't
-price come from a VM with two CPUs, where the kernel counts them.
-"""
+"""What the series costs and saves, next to the untouched kernel: run the cases,
+write results, tables and plots to build/bench, say which goals are met."""
 
 import argparse
-import json
-import pathlib
+import datetime
+import os
 import sys
+import time
 
-import vm
+from bench import goals, page, plots, report, results, run
+from bench.cases import BY_NAME, CASES
 
-TOP = pathlib.Path(__file__).resolve().parent.parent
-OUT = TOP / "build" / "bench"
-IMAGES = {"base": TOP / "build/x86_64-base", "plain": TOP / "build/x86_64"}
-
-ICOUNT = ("-icount", "shift=0,sleep=off")
-MODEL = "max,+svm,-erms,-fsrm,vendor=AuthenticAMD,family=16"
-
-# A name, virtual CPUs, programs at once, MiB of each, the program.
-EVENTS = [
-    ("2cpu", 2, 1, 1024, ("faults", "secret")),
-    ("8cpu", 8, 8, 128, ("faults", "secret")),
-    # Populates three guests, one after the other.
-    ("gmem", 2, 1, 1024, ("gmem", "unmapped")),
-]
+OUT = run.TOP / "build" / "bench"
 
 
-def figures(machine):
-    return {name: float(value) for name, value in (line.split() for line in machine.said)}
+def chosen(options):
+    unknown = [name for name in options.cases if name not in BY_NAME]
+    if unknown:
+        sys.exit(f"bench: error: there is no case {' '.join(unknown)}; there are: {' '.join(BY_NAME)}")
+    return [case for case in CASES
+            if (case.name in options.cases if options.cases else case.quick or not options.quick)]
 
 
-def run(variant):
-    """All figures of a kernel."""
-    print(f"bench: {variant}: instructions", flush=True)
-    result = figures(vm.run_job(IMAGES[variant], f"cost-{variant}", "cost", timeout=600, memory=1024,
-                                cpus=1, model=MODEL, extra=ICOUNT))
-    for name, cpus, programs, mib, program in EVENTS:
-        if name == "gmem" and variant == "base":
-            continue
-        print(f"bench: {variant}: events, {name}, {cpus} CPUs", flush=True)
-        events = figures(vm.run_job(IMAGES[variant], f"events-{variant}-{name}", "events",
-                                    [str(programs), str(mib), *program], timeout=900,
-                                    memory=4096, cpus=cpus, model=MODEL))
-        result.update({f"{name}-{event}": value for event, value in events.items()})
-    return result
+def check_accel(accel):
+    """Real time needs a real processor's virtualization; never take another way silently."""
+    if accel == "tcg":
+        return
+    if accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        sys.exit("bench: error: ACCEL=kvm needs /dev/kvm, which is not there or not ours to use")
+    sys.exit(f"bench: error: ACCEL={accel} is not there yet; there is: tcg")
 
 
-def lock_rounds(figures):
-    """Order-0 operations for each time that a zone's lock is taken."""
-    rounds = sum(value for name, value in figures.items() if name.startswith("8cpu-unmapped_zone"))
-    return 2 * 8 * 128 * 256 / rounds
+def measure(cases, quick):
+    """All cases, on the kernels they are for."""
+    measured = results.Results()
+    measured.run = {**run.identity(), "quick": quick, "cases": [case.name for case in cases], "accel": "tcg",
+                    "host_cpus": os.cpu_count(), "started":
+                    datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
+    measured.kernels = {kernel: run.kernel_identity(kernel) for kernel in run.IMAGES}
+    start = time.monotonic()
+    for case in cases:
+        for kernel, outcome in run.run_case(case).items():
+            measured.outcomes[case.name, kernel] = outcome
+    measured.run["seconds"] = round(time.monotonic() - start)
+    return measured
 
 
-# What it is called, how it comes from the figures of both kernels, the goal: at
-# most that, or at least if it is negative.
-ROWS = [
-    ("order-0 alloc + free, zeroed: unmapped / alloc_page()",
-     lambda base, plain: plain["unmapped-pair"] / base["page-zeroed-pair"], 0.65),
-    ("order-0 alloc from a warm list, instructions",
-     lambda base, plain: plain["unmapped-alloc"], 110),
-    ("first touch of memfd_secret: patched / untouched",
-     lambda base, plain: plain["secret-touch"] / base["secret-touch"], 0.74),
-    ("first touch: memfd_secret patched / memfd_create untouched",
-     lambda base, plain: plain["secret-touch"] / base["memfd-touch"], 0.85),
-    ("close of memfd_secret: patched / untouched",
-     lambda base, plain: plain["secret-close"] / base["secret-close"], 0.75),
-    ("flushes of kernel ranges for 1 GiB of faults, 2 CPUs",
-     lambda base, plain: plain["2cpu-flush_tlb_kernel_range"], 80),
-    ("2 MiB splits for 1 GiB of faults",
-     lambda base, plain: plain["2cpu-direct_map_level2_splits"], 0),
-    ("alloc_page() + __free_page(): instructions above untouched",
-     lambda base, plain: plain["page-pair"] - base["page-pair"], 2),
-    ("the same while the allocator is in use: percent above untouched",
-     lambda base, plain: 100 * (plain["used-page-pair"] / base["page-pair"] - 1), 1),
-    ("guest_memfd: fallocate() and first touch by a guest, NO_DIRECT_MAP / without",
-     lambda base, plain: plain["gmem-unmapped-fallocate-fault"] / plain["gmem-mapped-fallocate-fault"], 1.05),
-    ("guest_memfd: first touch by a guest, NO_DIRECT_MAP / without",
-     lambda base, plain: plain["gmem-unmapped-fault"] / plain["gmem-mapped-fault"], 1.05),
-    ("guest_memfd: flushes of kernel ranges a GiB, 2 CPUs",
-     lambda base, plain: plain["gmem-flush_tlb_kernel_range"] / 3, 80),
-    ("guest_memfd: 2 MiB splits a GiB",
-     lambda base, plain: plain["gmem-direct_map_level2_splits"] / 3, 0),
-    ("order-0 operations for each round of a zone's lock, 8 CPUs",
-     lambda base, plain: lock_rounds(plain), -32),
-]
+def tell(measured, reached):
+    print("\n" + "\n".join(report.goals_table(reached)))
+    met = [goal for goal in reached if goal["verdict"] == "met"]
+    print(f"\nbench: {len(met)} of {len(reached)} goals are met, {len(goals.GOALS) - len(reached)} were not measured")
+    for goal in reached:
+        if goal["verdict"] != "met":
+            print(f"bench: {goal['verdict'].upper()}: {goal['goal']}")
+    for outcome in measured.failures():
+        print(f"bench: FAILED: {outcome.case}, {outcome.kernel}")
+    print(f"bench: {measured.run['seconds']} seconds; all of it is in {OUT.relative_to(run.TOP)}/")
 
 
-def table(base, plain):
-    lines = ["| what | measured | goal | |", "|---|---|---|---|"]
-    met = True
-    for name, figure, goal in ROWS:
-        value = figure(base, plain)
-        good = value <= goal if goal >= 0 else value >= -goal
-        met = met and good
-        wanted = f"at most {goal}" if goal >= 0 else f"at least {-goal}"
-        lines.append(f"| {name} | {value:.2f} | {wanted} | {'met' if good else 'NOT met'} |")
-    lines += ["", "| figure | untouched | patched |", "|---|---|---|"]
-    for name in sorted(base.keys() | plain.keys()):
-        shown = [f"{figures[name]:.2f}" if name in figures else "-" for figures in (base, plain)]
-        lines.append(f"| {name} | {' | '.join(shown)} |")
-    return "\n".join(lines), met
+def write_page():
+    try:
+        missing = page.write(run.TOP, OUT)
+    except OSError as error:
+        sys.exit(f"bench: error: nothing to write about, 'make bench' measures: {error}")
+    print("bench: wrote BENCHMARKS.md" + f"; not measured in that run: {' '.join(missing)}" * bool(missing))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say if this can't be run")
+    parser.add_argument("--page", action="store_true", help="write BENCHMARKS.md of the last run, measure nothing")
+    parser.add_argument("--quick", action="store_true", help="the most important cases only")
+    parser.add_argument("--accel", default="tcg", help="tcg")
+    parser.add_argument("cases", nargs="*", help=f"of {' '.join(BY_NAME)}; default all")
+    return parser.parse_args()
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    try:
-        base, plain = run("base"), run("plain")
-    except vm.VMError as error:
-        sys.exit(f"bench: error: {error}")
+    options = arguments()
+    check_accel(options.accel)
+    cases = chosen(options)
+    if options.page:
+        return write_page()
+    if options.check:
+        return None
+
+    measured = measure(cases, options.quick)
+    reached = goals.judge(measured)
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / "alloc.json").write_text(json.dumps({"base": base, "plain": plain}, indent=1) + "\n")
-    text, met = table(base, plain)
-    (OUT / "alloc.md").write_text(text + "\n")
-    print(text)
-    print("\nbench:", "all goals are met" if met else "some goals are not met")
+    results.write(OUT / "results.jsonl", measured, cases, reached)
+    (OUT / "results.md").write_text(report.markdown(measured, reached))
+    plots.draw(measured, OUT)
+    tell(measured, reached)
+    return sys.exit(1 if measured.failures() else 0)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,12 @@ class Machine:
     """One run of QEMU: where its files are, and what came out of it."""
 
     def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
-                 initramfs="initramfs.cpio", share=False):
+                 initramfs="initramfs.cpio", share=False, accel="tcg,thread=single"):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
         self.model, self.extra, self.initramfs = model, extra, initramfs
+        self.accel = accel
         self.said, self.results, self.asked = [], {}, []
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -61,13 +62,13 @@ class Machine:
                 raise VMError(f"{self.image / name} is not there; 'make kernel' and 'make test' build it")
         if not shutil.which("qemu-system-x86_64"):
             raise VMError("qemu-system-x86_64 is not installed; 'make deps' does that")
-        # One thread for all CPUs: with one for each, QEMU 10.0.2 was seen to die
-        # while a guest probed its PCI devices (iotlb_to_section: Assertion
-        # `section_index < d->map.sections_nb' failed), and QEMU before 8.1 to
-        # run code that another CPU had patched.
+        # By default one thread for all CPUs: with one for each, QEMU 10.0.2 was
+        # seen to die while a guest probed its PCI devices (iotlb_to_section:
+        # Assertion `section_index < d->map.sections_nb' failed), and QEMU before
+        # 8.1 to run code that another CPU had patched.
         command = [
             "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
-            "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", self.model,
+            "-machine", "q35", "-accel", self.accel, "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / self.initramfs,
             "-append", f"console=ttyS0 panic=-1 {self.append}",
@@ -75,9 +76,11 @@ class Machine:
         ]
         if interactive:
             return command + ["-serial", "mon:stdio"]
+        # The VM starts when somebody listens, so that a run is like another from
+        # its first instruction.
         return command + [
             "-serial", f"file:{self.console_file}",
-            "-chardev", f"socket,id=host,path={self.dir}/host.sock,server=on,wait=off",
+            "-chardev", f"socket,id=host,path={self.dir}/host.sock,server=on,wait=on",
             "-device", "virtserialport,chardev=host,name=host",
             "-qmp", f"unix:{self.dir}/qmp.sock,server=on,wait=off",
         ]
@@ -200,7 +203,8 @@ def run_job(image, name, job, args=(), timeout=120, allow=(), **options):
         return machine
     text = "\n".join([str(error)] * bool(error) + [f"on the console: {line}" for line in splats[:5]])
     end = "\n".join(f"    {line}" for line in machine.console().splitlines()[-15:])
-    qemu = (machine.dir / "qemu.log").read_text(errors="replace").strip()
+    qemu = "\n".join(line for line in (machine.dir / "qemu.log").read_text(errors="replace").splitlines()
+                     if "info: QEMU waiting for connection" not in line)
     if qemu:
         text += f"\nQEMU says: {qemu}"
     raise VMError(f"{text}\nThe console is in {machine.console_file.relative_to(TOP)}, its end:\n{end}")

@@ -2,12 +2,17 @@
 /*
  * What it costs to populate a guest's memory, and to give it back.
  *
- *	gmem mapped|unmapped MIB
+ *	gmem mapped|unmapped|perpage KIB
+ *
+ * unmapped: the memory is without a direct map. perpage: it has one, of which
+ * each page is removed by itself once it is there, and put back when the guest
+ * ends; the bench module does that, see perpage.c.
  *
  * Prints ticks of rdtsc a page: with QEMU's -icount shift=0, instructions. The
  * first touch by a guest is KVM_PRE_FAULT_MEMORY, which does for a page what a
  * guest's page fault does, without running the guest.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/kvm.h>
@@ -27,6 +32,8 @@
 
 static const char *kind;
 static unsigned long size;
+/* Files of the bench module; -1 if not the per-page way. */
+static int unmap_file = -1, map_file = -1;
 
 /* A VM that has the memory at 0, and its only CPU. */
 struct guest {
@@ -44,6 +51,25 @@ static void check(int ret, const char *what)
 {
 	if (ret < 0)
 		fail(what);
+}
+
+/* Tell the bench module to do something with the pages of a guest. */
+static void tell(int file, struct guest *guest)
+{
+	char fd[16];
+
+	if (file < 0)
+		return;
+	snprintf(fd, sizeof(fd), "%d", guest->fd);
+	check(write(file, fd, strlen(fd)), "the bench module");
+}
+
+static int open_file(const char *name)
+{
+	int fd = open(name, O_WRONLY);
+
+	check(fd, name);
+	return fd;
 }
 
 static struct guest make_guest(unsigned long long flags)
@@ -109,40 +135,57 @@ static void print(const char *what, unsigned long long ticks)
 	printf("gmem-%s-%s %.2f\n", kind, what, (double)ticks * PAGE / size);
 }
 
-/* Populate a new guest's memory in one way, or in two, one after the other. */
-static void measure(unsigned long long flags, const char *what,
-		    void (*first)(struct guest *), void (*then)(struct guest *))
+/* A way of populating a guest's memory: one step or two. */
+static const struct way {
+	const char *name;
+	void (*first)(struct guest *guest);
+	void (*then)(struct guest *guest);
+	const char *end;	/* its end is measured under this name */
+} ways[] = {
+	{ "fallocate", allocate, NULL, "fallocate-end" },
+	{ "fallocate-fault", allocate, fault, NULL },
+	{ "fault", fault, NULL, "end" },
+	{ "touch", touch, NULL, NULL },
+};
+
+static void measure(unsigned long long flags, const struct way *way)
 {
 	struct guest guest = make_guest(flags);
 	unsigned long long start = __rdtsc();
 
-	first(&guest);
-	if (then)
-		then(&guest);
-	print(what, __rdtsc() - start);
-	if (!then && first == fault) {
-		start = __rdtsc();
-		end_guest(&guest);
-		print("end", __rdtsc() - start);
-	} else {
-		end_guest(&guest);
-	}
+	way->first(&guest);
+	if (way->then)
+		way->then(&guest);
+	/* KVM clears a page at the first fault on it, through the direct map. */
+	tell(unmap_file, &guest);
+	print(way->name, __rdtsc() - start);
+
+	start = __rdtsc();
+	tell(map_file, &guest);
+	end_guest(&guest);
+	if (way->end)
+		print(way->end, __rdtsc() - start);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned long long flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
+	unsigned int i;
 
-	if (argc != 3 || (strcmp(argv[1], "mapped") && strcmp(argv[1], "unmapped")) ||
-	    !(size = strtoul(argv[2], NULL, 10) << 20)) {
-		fprintf(stderr, "usage: gmem mapped|unmapped MIB\n");
+	size = argc == 3 ? strtoul(argv[2], NULL, 10) << 10 : 0;
+	if (!size || (strcmp(argv[1], "mapped") && strcmp(argv[1], "unmapped") &&
+		      strcmp(argv[1], "perpage"))) {
+		fprintf(stderr, "usage: gmem mapped|unmapped|perpage KIB\n");
 		return 2;
 	}
 	kind = argv[1];
 	if (!strcmp(kind, "unmapped"))
 		flags |= GUEST_MEMFD_FLAG_NO_DIRECT_MAP;
-	measure(flags, "fallocate-fault", allocate, fault);
-	measure(flags, "fault", fault, NULL);
-	measure(flags, "touch", touch, NULL);
+	if (!strcmp(kind, "perpage")) {
+		unmap_file = open_file("/sys/kernel/debug/unmapped_bench/unmap");
+		map_file = open_file("/sys/kernel/debug/unmapped_bench/map");
+	}
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		measure(flags, &ways[i]);
 	return 0;
 }

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What pages cost: allocation and free, of the page allocator and of the
- * unmapped page allocator. Built for both kernels of the workbench; loading it
- * measures, prints a line for each case and ends.
- *
- * Time is read by rdtsc. With QEMU's -icount shift=0 that is the number of
- * instructions executed. Interrupts are off while something is measured.
+ * What single pages cost when they come from a CPU's own list: allocation and
+ * free, of the page allocator and of the unmapped page allocator. Interrupts
+ * are off while something is measured.
  */
 
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/timex.h>
 #ifdef CONFIG_UNMAPPED_ALLOC
 #include <linux/unmapped_alloc.h>
 #endif
+
+#include "bench.h"
 
 #define ROUNDS	64
 #define PAGES	32	/* a round's; what fits in a CPU's list */
@@ -123,10 +121,7 @@ static const struct ops nothing = { "nothing", alloc_nothing, free_nothing };
 
 static void report(const char *name, const char *what, u64 sum, u64 nothing)
 {
-	u64 hundredths = (sum - nothing) * 100 / (ROUNDS * PAGES);
-
-	pr_info("bench %s-%s %llu.%02llu\n", name, what, hundredths / 100,
-		hundredths % 100);
+	bench_say(sum - nothing, ROUNDS * PAGES, "%s-%s", name, what);
 }
 
 static void measure(const struct ops *ops)
@@ -155,7 +150,7 @@ static void measure(const struct ops *ops)
 	report(ops->name, "free", free, none[2]);
 }
 
-static int __init unmapped_bench_init(void)
+int bench_pages(void)
 {
 	int i;
 
@@ -163,13 +158,3 @@ static int __init unmapped_bench_init(void)
 		measure(&all_ops[i]);
 	return 0;
 }
-module_init(unmapped_bench_init);
-
-static void __exit unmapped_bench_exit(void)
-{
-}
-module_exit(unmapped_bench_exit);
-
-MODULE_DESCRIPTION("What pages cost");
-MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is measured. A consumer adds its cases here, a job in vm/jobs, and what
+it wants to reach in goals.py; nothing else has to know about it.
+
+A case is one VM that does one job, and what the job says are its figures. There
+are three ways of measuring:
+
+instructions: QEMU's -icount on one CPU, where the guest's clock counts them.
+    Each case is run twice, and both runs have to say the same, to the last digit.
+events: what the emulator can't price is counted by the kernel: flushes, calls
+    between CPUs, splits, how often a lock is taken. Once.
+wall: time, with a thread of the host for each CPU. What is compared takes turns
+    (A B A B ...): kernels VM by VM, kinds within a VM.
+"""
+
+import dataclasses
+
+KERNELS = {"base": "untouched", "plain": "patched"}
+GROUPS = {
+    "page": "Page level",
+    "secret": "`memfd_secret`",
+    "gmem": "guest_memfd",
+    "map": "Direct map",
+    "rest": "The rest of the system",
+    "scaling": "Scaling",
+}
+
+# Without erms and fsrm, and with a model whose string instructions Linux trusts
+# (AMD family 0x10, see early_init_amd()), so that clearing a page counts 512
+# stores. Without rdrand and rdseed, which are the host's.
+MODEL = "max,+svm,-erms,-fsrm,-rdrand,-rdseed,vendor=AuthenticAMD,family=16"
+
+# All that would differ from run to run: where things are, the time of day, what
+# is random, and when a thread of QEMU for devices gets to work. And no
+# calibration of a timer that is then found not to work, for which the CPU would
+# do nothing else during most of the boot.
+FIXED = "nokaslr norandmaps noapictimer"
+ICOUNT = ("-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1",
+          "-global", "virtio-serial-pci.ioeventfd=off")
+
+HOW = {
+    "instructions": {"extra": ICOUNT, "append": FIXED},
+    "events": {},
+    "wall": {"accel": "tcg,thread=multi"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    group: str
+    title: str
+    job: str
+    args: tuple = ()
+    how: str = "events"
+    quick: bool = False         # part of QUICK=1
+    kernels: tuple = ("base", "plain")
+    unit: str = "events"        # of figures for which the job gives none
+    per: float = 1              # what figures are divided by
+    memory: int = 1024          # MiB
+    cpus: int = 1
+    nodes: int = 1
+    repeats: int = 1            # VMs for each kernel, taking turns
+    timeout: int = 600
+    allow: tuple = ()           # see console.py
+
+    @property
+    def runs(self):
+        return 2 if self.how == "instructions" else self.repeats
+
+    def machine(self):
+        """What vm.run_job() is told."""
+        options = {"memory": self.memory, "cpus": self.cpus, "model": MODEL,
+                   "timeout": self.timeout, "allow": self.allow, **HOW[self.how]}
+        options["extra"] = (*options.get("extra", ()), *self.node_options())
+        return options
+
+    def node_options(self):
+        """QEMU's options for nodes that share the memory and the CPUs evenly."""
+        if self.nodes == 1:
+            return ()
+        options = ["-smp", f"{self.cpus},sockets={self.nodes}"]
+        each = self.cpus // self.nodes
+        for node in range(self.nodes):
+            options += ["-object", f"memory-backend-ram,id=m{node},size={self.memory // self.nodes}M",
+                        "-numa", f"node,memdev=m{node},cpus={node * each}-{node * each + each - 1}"]
+        return tuple(options)
+
+
+def instructions(*words, unit="instructions/page", **more):
+    return Case(*words, how="instructions", unit=unit, **more)
+
+
+def population(name, group, title, programs, kib, *program, times=1, **more):
+    """Programs that populate memory and give it back, so many times, while events
+    are counted. What is reported is events for each GiB."""
+    more = {"memory": 4096, "unit": "events/GiB", **more}
+    return Case(name, group, title, "events", (str(programs), str(kib), *program),
+                per=programs * kib * times / GIB, **more)
+
+
+GIB = 1 << 20   # in KiB, as the programs take it
+GMEM_WAYS = 4   # in which gmem.c populates a guest
+SIZES = ("4", "64", "1024", "16384", "262144", str(GIB))
+PROCESSES = ("1x16384", "2x16384", "4x16384", "8x16384")
+LIFE = 3072     # MiB; q35 has the last of them at 4 GiB, for one 1 GiB entry
+SECRET = ("faults", "secret")
+
+CASES = [
+    instructions("pages", "page", "order 0 from a CPU's own list", "cost-pages", ("pages",), quick=True),
+    instructions("orders", "page", "orders 0 to 9, warm and cold; bulk; the per-page way",
+                 "cost-pages", ("orders", "perpage", "cold"), unit="instructions", quick=True),
+
+    instructions("faults", "secret", "first touch and close of 32 MiB, warm", "cost-faults", quick=True),
+    instructions("sizes", "secret", "4 KiB to 1 GiB (KiB in the name), cold, and again", "cost-faults",
+                 SIZES, memory=2048, timeout=900),
+    instructions("processes", "secret", "1 to 8 processes with 16 MiB each, on one CPU, cold, and again",
+                 "cost-faults", PROCESSES),
+    population("2cpu", "secret", "1 GiB of first touches, 2 CPUs", 1, GIB, *SECRET, cpus=2, quick=True),
+    Case("secret-wall", "secret", "first touch and close of 32 MiB, time, 4 CPUs, 3 of them busy",
+         "wall-faults", ("32768", "3"), how="wall", unit="ticks/page", cpus=4, repeats=3),
+
+    instructions("gmem", "gmem", "populating 32 MiB, on one CPU", "cost-gmem",
+                 ("32768", "1", "mapped", "unmapped", "perpage"), kernels=("plain",), quick=True),
+    instructions("gmem-base", "gmem", "the same with the untouched kernel, which has no flag", "cost-gmem",
+                 ("32768", "1", "mapped", "perpage"), kernels=("base",)),
+    population("gmem-events", "gmem", "populating 1 GiB, 2 CPUs, flag on", 1, GIB, "gmem", "unmapped",
+               times=GMEM_WAYS, kernels=("plain",), cpus=2, quick=True),
+    population("gmem-mapped-events", "gmem", "populating 1 GiB, 2 CPUs, flag off", 1, GIB, "gmem", "mapped",
+               times=GMEM_WAYS, cpus=2),
+    population("gmem-perpage-events", "gmem", "populating 128 MiB, 2 CPUs, the per-page way", 1, GIB // 8,
+               "gmem", "perpage", times=GMEM_WAYS, cpus=2),
+    Case("gmem-wall", "gmem", "populating 32 MiB, time, 4 CPUs, 3 of them busy", "cost-gmem",
+         ("32768", "5", "mapped", "unmapped", "perpage"), how="wall", unit="ticks/page", cpus=4,
+         kernels=("plain",), quick=True),
+
+    instructions("life", "map", "8 programs with 16 MiB of secrets each come, take turns, and go",
+                 "life", ("8", "16"), memory=LIFE, allow=("oom",), quick=True),
+    instructions("life-fragmented", "map", "the same in memory of which no 2 MiB are free in one piece",
+                 "life", ("8", "16", "fragmented"), memory=LIFE, allow=("oom",)),
+
+    instructions("rest", "rest", "fork, exec, page faults; and while 64 MiB of secrets are kept (used-)",
+                 "cost-rest", unit="instructions", quick=True),
+
+    population("1cpu", "scaling", "1 CPU, a program, 1 GiB", 1, GIB, *SECRET),
+    population("2cpus", "scaling", "2 CPUs, as many programs, 1 GiB in sum", 2, GIB // 2, *SECRET, cpus=2),
+    population("4cpus", "scaling", "4 CPUs, as many programs, 1 GiB in sum", 4, GIB // 4, *SECRET, cpus=4),
+    population("8cpu", "scaling", "8 CPUs, as many programs, 1 GiB in sum", 8, GIB // 8, *SECRET, cpus=8,
+               quick=True),
+    population("2nodes", "scaling", "2 nodes, 4 CPUs and programs, 1 GiB in sum", 4, GIB // 4, *SECRET,
+               cpus=4, nodes=2),
+    population("1gib", "scaling", "1 GiB of memory, 4 CPUs and programs, 512 MiB in sum", 4, GIB // 8, *SECRET,
+               cpus=4, memory=1024),
+    population("16gib", "scaling", "16 GiB of memory, 4 CPUs and programs, 1 GiB in sum", 4, GIB // 4, *SECRET,
+               cpus=4, memory=16384),
+]
+
+BY_NAME = {case.name: case for case in CASES}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module's parameters, and what its parts share.
+ */
+
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/string.h>
+
+#include "bench.h"
+
+static char *what = "pages";
+module_param(what, charp, 0);
+MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, or files");
+
+static uint order;
+module_param(order, uint, 0);
+MODULE_PARM_DESC(order, "of what=cold");
+
+void bench_say(u64 ticks, unsigned long n, const char *fmt, ...)
+{
+	u64 hundredths = ticks * 100 / n;
+	struct va_format vaf;
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.fmt = fmt;
+	vaf.va = &args;
+	pr_info("bench %pV %llu.%02llu\n", &vaf, hundredths / 100,
+		hundredths % 100);
+	va_end(args);
+}
+
+void *bench_lookup(const char *name)
+{
+	static void *(*lookup)(const char *name);
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+
+	/* A kprobe finds any symbol, also the one that finds all others. */
+	if (!lookup) {
+		if (register_kprobe(&probe))
+			return NULL;
+		lookup = (void *)probe.addr;
+		unregister_kprobe(&probe);
+	}
+	return lookup(name);
+}
+
+static int do_it(void)
+{
+	if (!strcmp(what, "pages"))
+		return bench_pages();
+	if (!strcmp(what, "orders"))
+		return bench_orders();
+	if (!strcmp(what, "cold"))
+		return bench_cold(order);
+	if (!strcmp(what, "perpage"))
+		return bench_perpage();
+	if (!strcmp(what, "fragment"))
+		return bench_fragment();
+	return strcmp(what, "files") ? -EINVAL : 0;
+}
+
+static int __init unmapped_bench_init(void)
+{
+	int err = bench_perpage_init();
+
+	if (err)
+		return err;
+	err = do_it();
+	if (err)
+		bench_perpage_exit();
+	return err;
+}
+module_init(unmapped_bench_init);
+
+static void __exit unmapped_bench_exit(void)
+{
+	bench_perpage_exit();
+	bench_fragment_exit();
+}
+module_exit(unmapped_bench_exit);
+
+MODULE_DESCRIPTION("What pages cost");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

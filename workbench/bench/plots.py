@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The results as pictures, by gnuplot: SVG and PNG. A picture is drawn if all
+that it shows was measured."""
+
+import shutil
+import subprocess
+
+from bench.cases import KERNELS
+from bench.results import Missing
+
+COLOURS = {"base": "#c0392b", "plain": "#2471a3", "other": "#7f8c8d"}
+STYLE = """
+set encoding utf8
+set grid ytics lc rgb '#dddddd' lt 1
+set border 3 lc rgb '#555555'
+set tics nomirror
+"""
+
+
+class DrawError(Exception):
+    """gnuplot did not draw."""
+
+
+def gnuplot(out, name, size, script):
+    if not shutil.which("gnuplot"):
+        raise DrawError("gnuplot is not installed; 'make deps' does that")
+    width, height = size
+    for suffix, terminal in (("svg", f"svg size {width},{height} font 'sans-serif,13' background 'white'"),
+                             ("png", f"pngcairo size {width},{height} font 'sans,11'")):
+        text = f"set terminal {terminal}\nset output '{out / name}.{suffix}'\n{STYLE}{script}"
+        done = subprocess.run(["gnuplot"], input=text, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False)
+        if done.returncode or done.stdout.strip():
+            raise DrawError(f"gnuplot, {name}: {done.stdout.strip()}")
+
+
+def block(name, lines):
+    """Data that a script has with it."""
+    return f"${name} << END\n" + "\n".join(lines) + "\nEND\n"
+
+
+# === The direct map over time ================================================
+
+def course(outcome):
+    """Its series, MiB, as the corners of steps, in seconds since its first phase."""
+    start, end = outcome.phases[0][1], outcome.phases[-1][1]
+    corners, last = [], None
+    for x, kb_4k, *_ in [*outcome.series, (end, outcome.series[-1][1])]:
+        if last is not None:
+            corners.append((x - start, last))
+        last = kb_4k / 1024
+        corners.append((x - start, last))
+    return corners
+
+
+def phase_marks(outcome, row):
+    """A line where each phase begins, and its name over it."""
+    start = outcome.phases[0][1]
+    lines = []
+    for (name, x), (_, end) in zip(outcome.phases, outcome.phases[1:]):
+        middle = (x + end) / 2 - start
+        lines.append(f"set label '{name}' at first {middle}, graph {row} center tc rgb '#555555'\n"
+                     f"set arrow from {x - start}, graph 0 to {x - start}, graph 1 nohead dt 3 lc rgb '#bbbbbb'\n")
+    return "".join(lines)
+
+
+def draw_life(results, out, case, name, title):
+    """A panel for each kernel: it takes each its own time."""
+    outcomes = {kernel: results.outcomes.get((case, kernel)) for kernel in KERNELS}
+    for kernel, outcome in outcomes.items():
+        if not outcome or outcome.status != "ok" or not outcome.series:
+            raise Missing(case, kernel, outcome is not None)
+    top = 1.25 * max(y for outcome in outcomes.values() for _, y in course(outcome))
+    script = f"set multiplot layout 2,1 title \"{title}\"\nset yrange [0:{top}]\nset lmargin 11\n"
+    for kernel, outcome in outcomes.items():
+        points = course(outcome)
+        script += block(kernel, [f"{x} {y}" for x, y in points])
+        script += "unset label\nunset arrow\n" + phase_marks(outcome, 0.92)
+        script += (f"set xrange [0:{points[-1][0]}]\n"
+                   f"set ylabel '{KERNELS[kernel]}: MiB'\n"
+                   f"{'set xlabel %r' % 'seconds of 10^9 instructions' if kernel == 'plain' else ''}\n"
+                   f"plot ${kernel} using 1:2 with filledcurves y1=0 fs solid 0.25 noborder lc rgb '{COLOURS[kernel]}' notitle, "
+                   f"'' using 1:2 with lines lw 2.5 lc rgb '{COLOURS[kernel]}' notitle\n")
+    gnuplot(out, name, (900, 560), script + "unset multiplot\n")
+
+
+# === Bars ====================================================================
+
+def bars(results, entries):
+    """Lines of data: a label, a value, a colour."""
+    lines = []
+    for index, (label, figure, colour) in enumerate(entries):
+        lines.append(f"{index} {results.value(*figure)} {int(COLOURS[colour][1:], 16)} \"{label}\"")
+    return lines
+
+
+def draw_bars(results, out, name, title, ylabel, entries, more=""):
+    script = block("bars", bars(results, entries)) + f"""
+set title "{title}"
+set ylabel "{ylabel}"
+set yrange [0:*]
+set boxwidth 0.7
+set style fill solid 0.85 noborder
+set xrange [-0.6:{len(entries) - 0.4}]
+set tmargin 4
+{more}
+plot $bars using 1:2:3:xtic(4) with boxes lc rgb variable notitle, \\
+     '' using 1:2:(sprintf($2 < 10 ? '%.3g' : '%.0f', $2)) with labels offset 0,0.7 notitle
+"""
+    gnuplot(out, name, (900, 420), script)
+
+
+PAGES = [
+    ("alloc\\\\_page\\nzeroed", ("base", "pages", "page-zeroed-pair"), "base"),
+    ("per-page\\nway", ("base", "orders", "perpage-pair"), "base"),
+    ("unmapped\\nallocator", ("plain", "pages", "unmapped-pair"), "plain"),
+    ("memfd\\\\_create", ("base", "faults", "memfd-both"), "other"),
+    ("memfd\\\\_secret\\nuntouched", ("base", "faults", "secret-both"), "base"),
+    ("memfd\\\\_secret\\npatched", ("plain", "faults", "secret-both"), "plain"),
+    ("guest\\\\_memfd\\nflag off", ("plain", "gmem", "gmem-mapped-fault"), "other"),
+    ("guest\\\\_memfd\\nper-page", ("plain", "gmem", "gmem-perpage-fault"), "base"),
+    ("guest\\\\_memfd\\nflag on", ("plain", "gmem", "gmem-unmapped-fault"), "plain"),
+]
+
+
+def draw_pages(results, out):
+    draw_bars(results, out, "pages", "What a page costs: allocated and freed; touched and closed; first touch by a guest",
+              "instructions a page", PAGES)
+
+
+def draw_flushes(results, out):
+    event = "flush_tlb_kernel_range"
+    entries = [
+        ("memfd\\\\_secret\\nuntouched", ("base", "2cpu", event), "base"),
+        ("memfd\\\\_secret\\npatched", ("plain", "2cpu", event), "plain"),
+        ("guest\\\\_memfd\\nper-page", ("plain", "gmem-perpage-events", event), "base"),
+        ("guest\\\\_memfd\\nflag on", ("plain", "gmem-events", event), "plain"),
+    ]
+    draw_bars(results, out, "flushes", "Flushes of kernel TLB ranges while 1 GiB is populated and given back", "flushes",
+              entries, "set logscale y\nset yrange [1:4e6]")
+
+
+# === Scaling =================================================================
+
+CPUS = ((1, "1cpu"), (2, "2cpus"), (4, "4cpus"), (8, "8cpu"))
+
+
+def draw_scaling(results, out):
+    """Calls between CPUs, for the same memory by more and more of them."""
+    script = ""
+    for kernel in KERNELS:
+        script += block(kernel, [f"{cpus} {results.value(kernel, case, 'calls')}" for cpus, case in CPUS])
+    script += """
+set title "Calls between CPUs while they populate 1 GiB of memfd\\\\_secret together, and give it back"
+set xlabel "virtual CPUs, and programs"
+set ylabel "calls"
+set logscale x 2
+set logscale y
+set xrange [0.9:9]
+set yrange [0.5:*]
+set key top left
+plot """ + ", ".join(f"${kernel} using 1:($2 > 0 ? $2 : 0.5) with linespoints pt 7 lw 2.5 lc rgb '{COLOURS[kernel]}' "
+                     f"title '{KERNELS[kernel]}'" for kernel in KERNELS)
+    gnuplot(out, "scaling", (900, 420), script + "\n")
+
+
+# What there is, the one that explains the project first.
+PICTURES = {
+    "directmap": lambda results, out: draw_life(
+        results, out, "life", "directmap",
+        "What the direct map maps by 4 KiB entries, while programs keep 128 MiB of secrets"),
+    "directmap-fragmented": lambda results, out: draw_life(
+        results, out, "life-fragmented", "directmap-fragmented",
+        "The same in memory of which no 2 MiB are free in one piece"),
+    "pages": draw_pages,
+    "flushes": draw_flushes,
+    "scaling": draw_scaling,
+}
+
+
+def draw(results, out):
+    """All that can be drawn of the results; returns the names."""
+    drawn = []
+    for name, picture in PICTURES.items():
+        for suffix in ("svg", "png"):
+            (out / f"{name}.{suffix}").unlink(missing_ok=True)
+        try:
+            picture(results, out)
+            drawn.append(name)
+        except Missing as missing:
+            print(f"bench: no picture {name}: {missing}")
+    return drawn

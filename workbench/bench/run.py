@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run cases, and say what they told."""
+
+import hashlib
+import pathlib
+import subprocess
+import time
+
+import vm
+from bench.cases import KERNELS
+from bench.results import Outcome
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+IMAGES = {"base": TOP / "build/x86_64-base", "plain": TOP / "build/x86_64"}
+
+
+def output(*words):
+    return subprocess.run(words, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+def identity():
+    """Which state of the repository this is, and what runs it."""
+    return {"commit": output("git", "rev-parse", "HEAD"),
+            "dirty": bool(output("git", "status", "--porcelain", "--untracked-files=no")),
+            "qemu": output("qemu-system-x86_64", "--version").splitlines()[0]}
+
+
+def kernel_identity(kernel):
+    image = IMAGES[kernel]
+    return {"release": (image / "include/config/kernel.release").read_text().strip(),
+            "config_sha256": hashlib.sha256((image / ".config").read_bytes()).hexdigest(),
+            "image_sha256": hashlib.sha256((image / "bzImage").read_bytes()).hexdigest()}
+
+
+def take(case, outcome, said):
+    """The lines of a run: "NAME VALUE [UNIT]", "series X 4K 2M 1G", "phase NAME X"."""
+    for line in said:
+        name, *words = line.split()
+        if name == "series":
+            outcome.series.append(tuple(float(word) for word in words))
+        elif name == "phase":
+            outcome.phases.append((words[0], float(words[1])))
+        else:
+            outcome.figures.setdefault(name, []).append(float(words[0]) / case.per)
+            outcome.units[name] = words[1] if len(words) > 1 else case.unit
+
+
+def merge(case, outcome, once):
+    """One more run of a case. Raises VMError if it has to be like those before."""
+    if case.how == "instructions" and outcome.figures:
+        if outcome.series != once.series or outcome.phases != once.phases:
+            raise vm.VMError("two runs took a different course; counting instructions is worth nothing")
+        different = [f"{name}: {values} and {once.figures.get(name)}"
+                     for name, values in outcome.figures.items() if values[:1] != once.figures.get(name)]
+        different += [f"{name}: only in the second run" for name in once.figures.keys() - outcome.figures.keys()]
+        if different:
+            raise vm.VMError("two runs did not say the same:\n" + "\n".join(different))
+    for name, values in once.figures.items():
+        outcome.figures.setdefault(name, []).extend(values)
+    outcome.units.update(once.units)
+    outcome.series, outcome.phases = once.series, once.phases
+
+
+def run_once(case, kernel, number, outcome):
+    """Boot one VM for a case; what goes wrong is kept in the outcome."""
+    print(f"bench: {case.name}, {KERNELS[kernel]}, {case.how}" +
+          (f", run {number} of {case.runs}" if case.runs > 1 else ""), flush=True)
+    start = time.monotonic()
+    try:
+        once = Outcome(case.name, kernel)
+        machine = vm.run_job(IMAGES[kernel], f"bench-{case.name}-{kernel}-{number}", case.job, case.args,
+                             **case.machine())
+        take(case, once, machine.said)
+        if not once.figures:
+            raise vm.VMError("the job said nothing")
+        merge(case, outcome, once)
+    except (vm.VMError, ValueError, IndexError) as error:
+        outcome.fail(error)
+        print(f"bench: FAILED: {case.name}, {KERNELS[kernel]}: {error}", flush=True)
+    outcome.seconds += time.monotonic() - start
+
+
+def run_case(case):
+    """All runs of a case on its kernels, which take turns."""
+    outcomes = {kernel: Outcome(case.name, kernel) for kernel in case.kernels}
+    for number in range(1, case.runs + 1):
+        for kernel, outcome in outcomes.items():
+            if outcome.status == "ok":
+                run_once(case, kernel, number, outcome)
+    return outcomes
