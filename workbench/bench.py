@@ -18,7 +18,8 @@ OUT = run.TOP / "build" / "bench"
 def chosen(options):
     unknown = [name for name in options.cases if name not in BY_NAME]
     if unknown:
-        sys.exit(f"bench: error: there is no case {' '.join(unknown)}; there are: {' '.join(BY_NAME)}")
+        sys.exit(f"bench: error: there is no case {' '.join(unknown)}; "
+                 f"there are: {' '.join(BY_NAME)}")
     return [case for case in CASES
             if (case.name in options.cases if options.cases else case.quick or not options.quick)]
 
@@ -35,22 +36,34 @@ def check_accel(accel):
 def measure(cases, quick):
     """All cases, on the kernels they are for."""
     measured = results.Results()
-    measured.run = {**run.identity(), "quick": quick, "cases": [case.name for case in cases], "accel": "tcg",
-                    "host_cpus": os.cpu_count(), "started":
-                    datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")}
+    now = datetime.datetime.now(datetime.timezone.utc)
+    measured.run = {**run.identity(), "quick": quick, "cases": [case.name for case in cases],
+                    "accel": "tcg", "host_cpus": os.cpu_count(),
+                    "started": now.strftime("%Y-%m-%d %H:%M UTC")}
     measured.kernels = {kernel: run.kernel_identity(kernel) for kernel in run.IMAGES}
     start = time.monotonic()
-    for case in cases:
+    for number, case in enumerate(cases, 1):
         for kernel, outcome in run.run_case(case).items():
             measured.outcomes[case.name, kernel] = outcome
-    measured.run["seconds"] = round(time.monotonic() - start)
+        measured.run["seconds"] = round(time.monotonic() - start)
+        keep(measured, cases[:number])
     return measured
+
+
+def keep(measured, cases):
+    """Written after each case, so that a run that is interrupted is not lost."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    reached = goals.judge(measured)
+    results.write(OUT / "results.jsonl", measured, cases, reached)
+    (OUT / "results.md").write_text(report.markdown(measured, reached))
+    return reached
 
 
 def tell(measured, reached):
     print("\n" + "\n".join(report.goals_table(reached)))
     met = [goal for goal in reached if goal["verdict"] == "met"]
-    print(f"\nbench: {len(met)} of {len(reached)} goals are met, {len(goals.GOALS) - len(reached)} were not measured")
+    print(f"\nbench: {len(met)} of {len(reached)} goals are met, "
+          f"{len(goals.GOALS) - len(reached)} were not measured")
     for goal in reached:
         if goal["verdict"] != "met":
             print(f"bench: {goal['verdict'].upper()}: {goal['goal']}")
@@ -64,13 +77,15 @@ def write_page():
         missing = page.write(run.TOP, OUT)
     except OSError as error:
         sys.exit(f"bench: error: nothing to write about, 'make bench' measures: {error}")
-    print("bench: wrote BENCHMARKS.md" + f"; not measured in that run: {' '.join(missing)}" * bool(missing))
+    print("bench: wrote BENCHMARKS.md" +
+          f"; not measured in that run: {' '.join(missing)}" * bool(missing))
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say if this can't be run")
-    parser.add_argument("--page", action="store_true", help="write BENCHMARKS.md of the last run, measure nothing")
+    parser.add_argument("--page", action="store_true",
+                        help="write BENCHMARKS.md of the last run, measure nothing")
     parser.add_argument("--quick", action="store_true", help="the most important cases only")
     parser.add_argument("--accel", default="tcg", help="tcg")
     parser.add_argument("cases", nargs="*", help=f"of {' '.join(BY_NAME)}; default all")
@@ -87,10 +102,7 @@ def main():
         return None
 
     measured = measure(cases, options.quick)
-    reached = goals.judge(measured)
-    OUT.mkdir(parents=True, exist_ok=True)
-    results.write(OUT / "results.jsonl", measured, cases, reached)
-    (OUT / "results.md").write_text(report.markdown(measured, reached))
+    reached = keep(measured, cases)
     plots.draw(measured, OUT)
     tell(measured, reached)
     return sys.exit(1 if measured.failures() else 0)

@@ -8,13 +8,9 @@
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
-#include <linux/vmstat.h>
+#include <linux/sched.h>
 
 #include "bench.h"
-
-/* What is left to the system while all other memory is taken. */
-#define LEFT_PAGES	(SZ_32M >> PAGE_SHIFT)
 
 static LIST_HEAD(kept);
 
@@ -28,38 +24,31 @@ static void free_list_of_pages(struct list_head *pages)
 	}
 }
 
-/* Single pages, until there is not much left. Takes no page by force. */
-static void take_all(struct list_head *pages)
+/* Keep the first page of a block, free all others. */
+static void break_block(struct page *block)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
-	struct page *page;
+	int i;
 
-	while (global_zone_page_state(NR_FREE_PAGES) > LEFT_PAGES) {
-		page = alloc_page(gfp);
-		if (!page)
-			break;
-		list_add(&page->lru, pages);
-	}
+	split_page(block, PMD_ORDER);
+	list_add(&block->lru, &kept);
+	for (i = 1; i < 1 << PMD_ORDER; i++)
+		__free_page(block + i);
 }
 
 int bench_fragment(void)
 {
-	unsigned long nr_kept = 0, nr_freed = 0;
-	struct page *page, *next;
-	LIST_HEAD(taken);
-	LIST_HEAD(rest);
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	unsigned long broken = 0;
+	struct page *block;
 
-	take_all(&taken);
-	list_for_each_entry_safe(page, next, &taken, lru) {
-		bool keep = IS_ALIGNED(page_to_pfn(page), 1UL << PMD_ORDER);
-
-		list_move(&page->lru, keep ? &kept : &rest);
-		nr_kept += keep;
-		nr_freed += !keep;
+	/* What is freed does not make a block again, so this comes to an end. */
+	while ((block = alloc_pages(gfp, PMD_ORDER))) {
+		break_block(block);
+		broken++;
+		cond_resched();
 	}
-	free_list_of_pages(&rest);
-	pr_info("fragment: kept %lu pages, freed %lu\n", nr_kept, nr_freed);
-	return nr_kept ? 0 : -ENOMEM;
+	pr_info("fragment: %lu blocks broken\n", broken);
+	return broken ? 0 : -ENOMEM;
 }
 
 void bench_fragment_exit(void)

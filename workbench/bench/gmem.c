@@ -2,12 +2,13 @@
 /*
  * What it costs to populate a guest's memory, and to give it back.
  *
- *	gmem mapped|unmapped|perpage KIB
+ *	gmem mapped|unmapped|perpage KIB [WAY]...
  *
  * unmapped: the memory is without a direct map. perpage: it has one, of which
  * each page is removed by itself once it is there, and put back when the guest
  * ends; the bench module does that, see perpage.c.
  *
+ * Populates it in these ways (see below; default all), each with a new guest.
  * Prints ticks of rdtsc a page: with QEMU's -icount shift=0, instructions. The
  * first touch by a guest is KVM_PRE_FAULT_MEMORY, which does for a page what a
  * guest's page fault does, without running the guest.
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,15 +169,25 @@ static void measure(unsigned long long flags, const struct way *way)
 		print(way->end, __rdtsc() - start);
 }
 
+static bool wanted(const struct way *way, int argc, char **argv)
+{
+	int i;
+
+	for (i = 3; i < argc; i++)
+		if (!strcmp(argv[i], way->name))
+			return true;
+	return argc <= 3;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long long flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED;
 	unsigned int i;
 
-	size = argc == 3 ? strtoul(argv[2], NULL, 10) << 10 : 0;
+	size = argc > 2 ? strtoul(argv[2], NULL, 10) << 10 : 0;
 	if (!size || (strcmp(argv[1], "mapped") && strcmp(argv[1], "unmapped") &&
 		      strcmp(argv[1], "perpage"))) {
-		fprintf(stderr, "usage: gmem mapped|unmapped|perpage KIB\n");
+		fprintf(stderr, "usage: gmem mapped|unmapped|perpage KIB [WAY]...\n");
 		return 2;
 	}
 	kind = argv[1];
@@ -186,6 +198,7 @@ int main(int argc, char **argv)
 		map_file = open_file("/sys/kernel/debug/unmapped_bench/map");
 	}
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
-		measure(flags, &ways[i]);
+		if (wanted(&ways[i], argc, argv))
+			measure(flags, &ways[i]);
 	return 0;
 }

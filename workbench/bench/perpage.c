@@ -132,7 +132,7 @@ int bench_perpage(void)
 }
 
 /* Do something with all pages that a file has. */
-static int for_each_page(struct file *file, int (*what)(struct page *page))
+static int each_page_of(struct file *file, int (*what)(struct page *page))
 {
 	struct folio_batch batch;
 	pgoff_t index = 0;
@@ -162,7 +162,7 @@ static ssize_t write_fd(const char __user *user, size_t count,
 	file = fget(fd);
 	if (!file)
 		return -EBADF;
-	err = for_each_page(file, what);
+	err = each_page_of(file, what);
 	fput(file);
 	return err ?: count;
 }

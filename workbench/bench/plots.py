@@ -87,10 +87,11 @@ def draw_life(results, out, case, name, title):
 # === Bars ====================================================================
 
 def bars(results, entries):
-    """Lines of data: a label, a value, a colour."""
+    """Lines of data: a label, the sum of some figures of a case, a colour."""
     lines = []
-    for index, (label, figure, colour) in enumerate(entries):
-        lines.append(f"{index} {results.value(*figure)} {int(COLOURS[colour][1:], 16)} \"{label}\"")
+    for index, (label, (kernel, case, *figures), colour) in enumerate(entries):
+        value = sum(results.value(kernel, case, figure) for figure in figures)
+        lines.append(f"{index} {value} {int(COLOURS[colour][1:], 16)} \"{label}\"")
     return lines
 
 
@@ -112,11 +113,11 @@ plot $bars using 1:2:3:xtic(4) with boxes lc rgb variable notitle, \\
 
 PAGES = [
     ("alloc\\\\_page\\nzeroed", ("base", "pages", "page-zeroed-pair"), "base"),
-    ("per-page\\nway", ("base", "orders", "perpage-pair"), "base"),
+    ("per-page\\nway", ("base", "orders", "perpage-alloc", "perpage-free"), "base"),
     ("unmapped\\nallocator", ("plain", "pages", "unmapped-pair"), "plain"),
-    ("memfd\\\\_create", ("base", "faults", "memfd-both"), "other"),
-    ("memfd\\\\_secret\\nuntouched", ("base", "faults", "secret-both"), "base"),
-    ("memfd\\\\_secret\\npatched", ("plain", "faults", "secret-both"), "plain"),
+    ("memfd\\\\_create", ("base", "faults", "memfd-touch", "memfd-close"), "other"),
+    ("memfd\\\\_secret\\nuntouched", ("base", "faults", "secret-touch", "secret-close"), "base"),
+    ("memfd\\\\_secret\\npatched", ("plain", "faults", "secret-touch", "secret-close"), "plain"),
     ("guest\\\\_memfd\\nflag off", ("plain", "gmem", "gmem-mapped-fault"), "other"),
     ("guest\\\\_memfd\\nper-page", ("plain", "gmem", "gmem-perpage-fault"), "base"),
     ("guest\\\\_memfd\\nflag on", ("plain", "gmem", "gmem-unmapped-fault"), "plain"),
