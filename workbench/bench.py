@@ -25,12 +25,12 @@ def chosen(options):
 
 
 def check_accel(accel):
-    """Real time needs a real processor's virtualization; never take another way silently."""
+    """Real time needs a processor's virtualization; never take another way silently."""
     if accel == "tcg":
         return
     if accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         sys.exit("bench: error: ACCEL=kvm needs /dev/kvm, which is not there or not ours to use")
-    sys.exit(f"bench: error: ACCEL={accel} is not there yet; there is: tcg")
+    sys.exit(f"bench: error: ACCEL={accel} is not there yet; there is only tcg")
 
 
 def measure(cases, quick):

@@ -103,9 +103,9 @@ def population(name, group, title, programs, kib, *program, times=1, **more):
 
 def perpage_wall(name, cpus, **more):
     """Less of what takes so long; a page of it does not get cheaper by that."""
-    return Case(name, "gmem", f"populating 32 MiB (the per-page way: 2 MiB), time, {cpus - 1} CPUs busy",
-                "wall-gmem", ("5", "unmapped:32768", "perpage:2048"), how="wall", unit="ticks/page",
-                cpus=cpus, kernels=("plain",), **more)
+    title = f"populating 32 MiB (the per-page way: 2 MiB), time, other CPUs busy ({cpus - 1})"
+    return Case(name, "gmem", title, "wall-gmem", ("5", "unmapped:32768", "perpage:2048"),
+                how="wall", unit="ticks/page", cpus=cpus, kernels=("plain",), **more)
 
 
 GIB = 1 << 20   # in KiB, as the programs take it
@@ -130,7 +130,7 @@ CASES = [
                  "cost-faults", PROCESSES),
     population("2cpu", "secret", "1 GiB of first touches, 2 CPUs", 1, GIB, *SECRET,
                cpus=2, quick=True),
-    Case("secret-wall", "secret", "first touch and close of 1 MiB, time, 4 CPUs, 3 of them busy",
+    Case("secret-wall", "secret", "first touch and close of 1 MiB, time, other CPUs busy (3)",
          "wall-faults", ("1024", "2"), how="wall", unit="ticks/page", cpus=4, repeats=3),
 
     instructions("gmem", "gmem", "populating 32 MiB, on one CPU", "cost-gmem",
@@ -143,7 +143,7 @@ CASES = [
                "gmem", "mapped", times=GMEM_WAYS, cpus=2),
     population("gmem-perpage-events", "gmem", "populating 128 MiB, 2 CPUs, the per-page way",
                1, GIB // 8, "gmem", "perpage", times=GMEM_WAYS, cpus=2),
-    Case("gmem-wall", "gmem", "populating 128 MiB, time, 3 CPUs busy", "wall-gmem",
+    Case("gmem-wall", "gmem", "populating 128 MiB, time, other CPUs busy (3)", "wall-gmem",
          ("11", "mapped:131072", "unmapped:131072"), how="wall", unit="ticks/page", cpus=4,
          kernels=("plain",), quick=True),
     perpage_wall("gmem-perpage-wall", 4, quick=True),

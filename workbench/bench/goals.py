@@ -31,7 +31,7 @@ class Goal:
 
     @property
     def wanted(self):
-        unit = {"percent": " %", "difference": " more"}.get(self.compare, "") if self.against else ""
+        unit = {"percent": " %", "difference": " more"}.get(self.compare, "")
         return f"{'at least' if self.least else 'at most'} {self.limit}{unit}"
 
     def reached(self, value):
@@ -93,8 +93,8 @@ GOALS = [
          plain("pages", "page-pair"), 2, base("pages", "page-pair"), "difference"),
     Goal("the same while the allocator is in use: percent above untouched",
          plain("pages", "used-page-pair"), 1, base("pages", "page-pair"), "percent"),
-    Goal("order-0 operations for each round of a zone's lock, 8 CPUs", plain("8cpu", ""), 32, least=True,
-         derive=lock_rounds),
+    Goal("order-0 operations for each round of a zone's lock, 8 CPUs", plain("8cpu", ""), 32,
+         least=True, derive=lock_rounds),
 
     gmem("guest_memfd: `fallocate()` and first touch by a guest, flag on / off", "gmem",
          "fallocate-fault", 1.05),
@@ -102,10 +102,12 @@ GOALS = [
     gmem("guest_memfd: first touch by a guest, flag on / off", "gmem", "fault", 1.05),
     gmem("guest_memfd: `fallocate()` and first touch, flag on / off, time, 4 CPUs", "gmem-wall",
          "fallocate-fault", 1.10),
-    gmem("guest_memfd: first touch by a guest, flag on / off, time, 4 CPUs", "gmem-wall", "fault", 1.10),
+    gmem("guest_memfd: first touch by a guest, flag on / off, time, 4 CPUs", "gmem-wall",
+         "fault", 1.10),
     times_faster("guest_memfd: `fallocate()` and first touch, time, 4 CPUs, per-page way / flag on",
                  "fallocate-fault"),
-    times_faster("guest_memfd: first touch by a guest, time, 4 CPUs, per-page way / flag on", "fault"),
+    times_faster("guest_memfd: first touch by a guest, time, 4 CPUs, per-page way / flag on",
+                 "fault"),
     Goal("guest_memfd: flushes of kernel ranges a GiB, 2 CPUs",
          plain("gmem-events", "flush_tlb_kernel_range"), 80),
     Goal("guest_memfd: 2 MiB splits a GiB", plain("gmem-events", "direct_map_level2_splits"), 0),

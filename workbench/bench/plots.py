@@ -25,8 +25,9 @@ def gnuplot(out, name, size, script):
     if not shutil.which("gnuplot"):
         raise DrawError("gnuplot is not installed; 'make deps' does that")
     width, height = size
-    for suffix, terminal in (("svg", f"svg size {width},{height} font 'sans-serif,13' background 'white'"),
-                             ("png", f"pngcairo size {width},{height} font 'sans,11'")):
+    size = f"size {width},{height}"
+    for suffix, terminal in (("svg", f"svg {size} font 'sans-serif,13' background 'white'"),
+                             ("png", f"pngcairo {size} font 'sans,11'")):
         text = f"set terminal {terminal}\nset output '{out / name}.{suffix}'\n{STYLE}{script}"
         done = subprocess.run(["gnuplot"], input=text, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
@@ -59,8 +60,10 @@ def phase_marks(outcome, row):
     lines = []
     for (name, x), (_, end) in zip(outcome.phases, outcome.phases[1:]):
         middle = (x + end) / 2 - start
+        at = x - start
         lines.append(f"set label '{name}' at first {middle}, graph {row} center tc rgb '#555555'\n"
-                     f"set arrow from {x - start}, graph 0 to {x - start}, graph 1 nohead dt 3 lc rgb '#bbbbbb'\n")
+                     f"set arrow from {at}, graph 0 to {at}, graph 1 nohead dt 3 "
+                     "lc rgb '#bbbbbb'\n")
     return "".join(lines)
 
 
@@ -73,14 +76,15 @@ def draw_life(results, out, case, name, title):
     top = 1.25 * max(y for outcome in outcomes.values() for _, y in course(outcome))
     script = f"set multiplot layout 2,1 title \"{title}\"\nset yrange [0:{top}]\nset lmargin 11\n"
     for kernel, outcome in outcomes.items():
-        points = course(outcome)
+        points, colour = course(outcome), COLOURS[kernel]
         script += block(kernel, [f"{x} {y}" for x, y in points])
         script += "unset label\nunset arrow\n" + phase_marks(outcome, 0.92)
         script += (f"set xrange [0:{points[-1][0]}]\n"
                    f"set ylabel '{KERNELS[kernel]}: MiB'\n"
-                   f"{'set xlabel %r' % 'seconds of 10^9 instructions' if kernel == 'plain' else ''}\n"
-                   f"plot ${kernel} using 1:2 with filledcurves y1=0 fs solid 0.25 noborder lc rgb '{COLOURS[kernel]}' notitle, "
-                   f"'' using 1:2 with lines lw 2.5 lc rgb '{COLOURS[kernel]}' notitle\n")
+                   f"set xlabel '{'seconds of 10^9 instructions' * (kernel == 'plain')}'\n"
+                   f"plot ${kernel} using 1:2 with filledcurves y1=0 fs solid 0.25 noborder "
+                   f"lc rgb '{colour}' notitle, "
+                   f"'' using 1:2 with lines lw 2.5 lc rgb '{colour}' notitle\n")
     gnuplot(out, name, (900, 560), script + "unset multiplot\n")
 
 
@@ -104,15 +108,17 @@ set boxwidth 0.7
 set style fill solid 0.85 noborder
 set xrange [-0.6:{len(entries) - 0.4}]
 set tmargin 4
+set bmargin 4
+set xtics font ',9'
 {more}
 plot $bars using 1:2:3:xtic(4) with boxes lc rgb variable notitle, \\
      '' using 1:2:(sprintf($2 < 10 ? '%.3g' : '%.0f', $2)) with labels offset 0,0.7 notitle
 """
-    gnuplot(out, name, (900, 420), script)
+    gnuplot(out, name, (1000, 440), script)
 
 
 PAGES = [
-    ("alloc\\\\_page\\nzeroed", ("base", "pages", "page-zeroed-pair"), "base"),
+    ("alloc\\\\_page\\nzeroed", ("base", "pages", "page-zeroed-pair"), "other"),
     ("per-page\\nway", ("base", "orders", "perpage-alloc", "perpage-free"), "base"),
     ("unmapped\\nallocator", ("plain", "pages", "unmapped-pair"), "plain"),
     ("memfd\\\\_create", ("base", "faults", "memfd-touch", "memfd-close"), "other"),
@@ -125,7 +131,8 @@ PAGES = [
 
 
 def draw_pages(results, out):
-    draw_bars(results, out, "pages", "What a page costs: allocated and freed; touched and closed; first touch by a guest",
+    draw_bars(results, out, "pages",
+              "A page allocated and freed; touched and closed; first touched by a guest",
               "instructions a page", PAGES)
 
 
@@ -137,7 +144,8 @@ def draw_flushes(results, out):
         ("guest\\\\_memfd\\nper-page", ("plain", "gmem-perpage-events", event), "base"),
         ("guest\\\\_memfd\\nflag on", ("plain", "gmem-events", event), "plain"),
     ]
-    draw_bars(results, out, "flushes", "Flushes of kernel TLB ranges while 1 GiB is populated and given back", "flushes",
+    draw_bars(results, out, "flushes",
+              "Flushes of kernel TLB ranges while 1 GiB is populated and given back", "flushes",
               entries, "set logscale y\nset yrange [1:4e6]")
 
 
@@ -150,18 +158,19 @@ def draw_scaling(results, out):
     """Calls between CPUs, for the same memory by more and more of them."""
     script = ""
     for kernel in KERNELS:
-        script += block(kernel, [f"{cpus} {results.value(kernel, case, 'calls')}" for cpus, case in CPUS])
+        script += block(kernel, [f"{cpus} {results.value(kernel, case, 'calls')}"
+                                 for cpus, case in CPUS])
     script += """
-set title "Calls between CPUs while they populate 1 GiB of memfd\\\\_secret together, and give it back"
-set xlabel "virtual CPUs, and programs"
+set title "Calls between CPUs that populate 1 GiB of memfd\\\\_secret together, and free it"
+set xlabel "virtual CPUs, and programs; where there is no point, there was no call"
 set ylabel "calls"
 set logscale x 2
 set logscale y
 set xrange [0.9:9]
-set yrange [0.5:*]
+set yrange [1:*]
 set key top left
-plot """ + ", ".join(f"${kernel} using 1:($2 > 0 ? $2 : 0.5) with linespoints pt 7 lw 2.5 lc rgb '{COLOURS[kernel]}' "
-                     f"title '{KERNELS[kernel]}'" for kernel in KERNELS)
+plot """ + ", ".join(f"${kernel} using 1:($2 > 0 ? $2 : 1/0) with linespoints pt 7 lw 2.5 "
+                     f"lc rgb '{COLOURS[kernel]}' title '{KERNELS[kernel]}'" for kernel in KERNELS)
     gnuplot(out, "scaling", (900, 420), script + "\n")
 
 

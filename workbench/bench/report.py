@@ -7,9 +7,6 @@ from bench.cases import BY_NAME, GROUPS, KERNELS
 from bench.goals import GOALS, Goal
 from bench.results import Missing
 
-DESCRIBED = {"gmem-mapped": "flag off", "gmem-unmapped": "flag on", "gmem-perpage": "the per-page way"}
-
-
 def number(value):
     if value is None:
         return "FAILED"
@@ -102,11 +99,13 @@ def case_section(results, case):
     shape = f"{case.cpus} CPU{'s' * (case.cpus > 1)}, {case.memory} MiB" + \
         (f", {case.nodes} nodes" if case.nodes > 1 else "")
     return [f"`{case.name}`: {case.title} ({case.how}; {shape})", "",
-            *rows(["figure", "unit", "untouched", "patched", "ratio", "goal"], figure_rows(results, case)), ""]
+            *rows(["figure", "unit", "untouched", "patched", "ratio", "goal"],
+                  figure_rows(results, case)), ""]
 
 
 def group_tables(results):
-    run = [case for case in BY_NAME.values() if any(name == case.name for name, _ in results.outcomes)]
+    names = {name for name, _ in results.outcomes}
+    run = [case for case in BY_NAME.values() if case.name in names]
     lines = []
     for group, title in GROUPS.items():
         cases = [case for case in run if case.group == group]
@@ -127,10 +126,11 @@ def failures(results):
 
 def provenance(results):
     run = results.run
-    kernels = "; ".join(f"{KERNELS[name]} {kernel['release']} (configuration {kernel['config_sha256'][:12]})"
+    kernels = "; ".join(f"{KERNELS[name]} {kernel['release']}, configuration "
+                        f"{kernel['config_sha256'][:12]}, image {kernel['image_sha256'][:12]}"
                         for name, kernel in results.kernels.items())
     return [f"Commit {run['commit'][:12]}{', with edits that are not committed' * run['dirty']}; "
-            f"{'QUICK=1' if run['quick'] else 'all cases'}; {run['started']}, {run['seconds']:.0f} seconds; "
+            f"{'QUICK=1; ' * run['quick']}{run['started']}, {run['seconds']:.0f} seconds; "
             f"{run['qemu']}; {run['host_cpus']} CPUs of the host; kernels: {kernels}.", ""]
 
 

@@ -92,7 +92,8 @@ def outcome_records(case, outcome):
 def write(path, results, cases, goals):
     """goals: records of what was reached, see goals.py."""
     records = [{"record": "run", **results.run}]
-    records += [{"record": "kernel", "kernel": name, **kernel} for name, kernel in results.kernels.items()]
+    records += [{"record": "kernel", "kernel": name, **kernel}
+                for name, kernel in results.kernels.items()]
     for case in cases:
         for kernel in case.kernels:
             records += outcome_records(case, results.outcomes[case.name, kernel])

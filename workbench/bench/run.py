@@ -15,7 +15,8 @@ IMAGES = {"base": TOP / "build/x86_64-base", "plain": TOP / "build/x86_64"}
 
 
 def output(*words):
-    return subprocess.run(words, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    done = subprocess.run(words, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 def identity():
@@ -45,16 +46,23 @@ def take(case, outcome, said):
             outcome.units[name] = words[1] if len(words) > 1 else case.unit
 
 
+def check_same(first, second):
+    """Instructions are the same from run to run, or nothing can be said by them."""
+    if (first.series, first.phases) != (second.series, second.phases):
+        raise vm.VMError("two runs took a different course")
+    different = [f"{name}: {values} and {second.figures.get(name)}"
+                 for name, values in first.figures.items()
+                 if values != second.figures.get(name)]
+    different += [f"{name}: only in the second run"
+                  for name in second.figures.keys() - first.figures.keys()]
+    if different:
+        raise vm.VMError("two runs did not say the same:\n" + "\n".join(different))
+
+
 def merge(case, outcome, once):
     """One more run of a case. Raises VMError if it has to be like those before."""
     if case.how == "instructions" and outcome.figures:
-        if outcome.series != once.series or outcome.phases != once.phases:
-            raise vm.VMError("two runs took a different course; counting instructions is worth nothing")
-        different = [f"{name}: {values} and {once.figures.get(name)}"
-                     for name, values in outcome.figures.items() if values[:1] != once.figures.get(name)]
-        different += [f"{name}: only in the second run" for name in once.figures.keys() - outcome.figures.keys()]
-        if different:
-            raise vm.VMError("two runs did not say the same:\n" + "\n".join(different))
+        check_same(outcome, once)
     for name, values in once.figures.items():
         outcome.figures.setdefault(name, []).extend(values)
     outcome.units.update(once.units)
@@ -68,8 +76,8 @@ def run_once(case, kernel, number, outcome):
     start = time.monotonic()
     try:
         once = Outcome(case.name, kernel)
-        machine = vm.run_job(IMAGES[kernel], f"bench-{case.name}-{kernel}-{number}", case.job, case.args,
-                             **case.machine())
+        machine = vm.run_job(IMAGES[kernel], f"bench-{case.name}-{kernel}-{number}", case.job,
+                             case.args, **case.machine())
         take(case, once, machine.said)
         if not once.figures:
             raise vm.VMError("the job said nothing")
