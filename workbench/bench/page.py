@@ -40,7 +40,7 @@ METHOD = """## How it is measured
 
 A name in the tables tells what was done, to what, and what was measured. `page`: `alloc_pages()`; `zeroed`: with `__GFP_ZERO`; `unmapped`:
 the allocator; `o3`: order 3; `cold`: nothing is ready; `pair`: one allocated, freed, and again; `used-`: while unmapped pages are in use;
-`again-`: the second time; `gmem-mapped`, `-unmapped`: guest_memfd with the flag off, on; `fallocate-fault`: both, one after the other;
+`again-`: the second time; without either, allocators are warm; `gmem-mapped`, `-unmapped`: guest_memfd with the flag off, on; `fallocate-fault`: both, one after the other;
 `fault`: what a guest's first touch does; `touch`: by the VMM through its mapping; `end`: after `fault`, all of it given back.
 
 ### The fields of results.jsonl
