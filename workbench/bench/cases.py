@@ -111,7 +111,6 @@ def perpage_wall(name, cpus, **more):
 GIB = 1 << 20   # in KiB, as the programs take it
 SIZES = ("4", "64", "1024", "16384", str(GIB))
 PROCESSES = ("1x8192", "2x8192", "4x8192", "8x8192")
-LIFE = 3072     # MiB; q35 has the last of them at 4 GiB, for one 1 GiB entry
 SECRET = ("faults", "secret")
 
 CASES = [
@@ -149,9 +148,9 @@ CASES = [
     perpage_wall("gmem-perpage-wall-2", 2),
 
     instructions("life", "map", "8 programs with 16 MiB of secrets each come, take turns, and go",
-                 "life", ("8", "16"), memory=LIFE, allow=("oom",), quick=True),
+                 "life", ("8", "16"), allow=("oom",), quick=True),
     instructions("life-fragmented", "map", "the same in memory without a free 2 MiB in one piece",
-                 "life", ("8", "16", "fragmented"), memory=LIFE, allow=("oom",)),
+                 "life", ("8", "16", "fragmented"), memory=3072, allow=("oom",)),
 
     instructions("rest", "rest",
                  "fork, exec, page faults; and while 64 MiB of secrets are kept (used-)",
