@@ -149,6 +149,8 @@ CASES = [
 
     instructions("life", "map", "8 programs with 16 MiB of secrets each come, take turns, and go",
                  "life", ("8", "16"), allow=("oom",), quick=True),
+    instructions("life-3gib", "map", "the same in memory of which 1 GiB has a single entry",
+                 "life", ("8", "16"), memory=3072, allow=("oom",)),
     instructions("life-fragmented", "map", "the same in memory without a free 2 MiB in one piece",
                  "life", ("8", "16", "fragmented"), memory=3072, allow=("oom",)),
 
