@@ -72,8 +72,16 @@ def tell(measured, reached):
     print(f"bench: {measured.run['seconds']} seconds; all of it is in {OUT.relative_to(run.TOP)}/")
 
 
+# What the tables say of a figure is written there.
+MEANING = ("workbench/bench/cases.py", "workbench/bench/goals.py", "workbench/vm/jobs")
+
+
 def write_page():
     try:
+        commit = results.read(OUT / "results.jsonl").run["commit"]
+        if not run.same(commit, MEANING):
+            sys.exit(f"bench: error: what was measured, at {commit[:12]}, is not what is measured now; "
+                     "run 'make bench' again")
         missing = page.write(run.TOP, OUT)
     except OSError as error:
         sys.exit(f"bench: error: nothing to write about, 'make bench' measures: {error}")

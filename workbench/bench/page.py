@@ -65,7 +65,7 @@ def write(top, out):
     shutil.copy(out / "results.jsonl", folder)
     fields = results.__doc__.split("\n\n", 1)[1].rstrip()
     text = HEAD + "\n".join(pictures(drawn)) + "\n" + report.markdown(measured, reached) + \
-        METHOD + "```\n" + fields + "\n```\n"
+        "\n" + METHOD + "```\n" + fields + "\n```\n"
     (top / "BENCHMARKS.md").write_text(text)
     missing = [case.name for case in cases.CASES if case.name not in measured.run["cases"]]
     return missing

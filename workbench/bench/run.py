@@ -26,6 +26,12 @@ def identity():
             "qemu": output("qemu-system-x86_64", "--version").splitlines()[0]}
 
 
+def same(commit, paths):
+    """Are these as they were in a commit?"""
+    return subprocess.run(["git", "diff", "--quiet", commit, "--", *paths], cwd=TOP,
+                          stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def kernel_identity(kernel):
     image = IMAGES[kernel]
     return {"release": (image / "include/config/kernel.release").read_text().strip(),
