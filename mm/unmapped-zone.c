@@ -281,11 +281,13 @@ static void link_pages(struct page *page, unsigned int order,
  *	page->pcp_llist.
  * @last: last of that list; NULL if it is empty.
  *
- * Small chunks are used up first, larger ones taken whole as far as possible.
+ * Small chunks are used up first, larger ones taken whole as far as possible. If
+ * small ones make at least a half of @nr, no large one is split for the rest:
+ * that would leave as many small ones for the next time.
  * The caller has to see to poisoned pages.
  *
  * Context: Any context except NMI.
- * Return: how many there were, at most @nr.
+ * Return: how many it takes, at least a half of @nr if there are as many.
  */
 unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 				     struct llist_node **list,
@@ -302,6 +304,8 @@ unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 		max = min(ilog2(nr - got), PMD_ORDER - 1);
 		page = take_small_locked(uz, max, &order);
 		if (!page) {
+			if (got >= DIV_ROUND_UP(nr, 2))
+				break;
 			order = max;
 			page = take_free_locked(uz, order);
 		}
