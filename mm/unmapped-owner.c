@@ -45,13 +45,19 @@ static unsigned int area_offset(const struct page *page)
 	return page_to_pfn(page) & (UNMAPPED_BLOCK_PAGES - 1);
 }
 
-/* A pageblock is a block on x86, but can be configured to be smaller. */
+/*
+ * A pageblock is a block on x86, but can be configured to be smaller. And an
+ * area is not always all of one zone's: the first one lacks page 0 on x86.
+ */
 static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
 {
-	unsigned long pfn = page_to_pfn(page) & ~(UNMAPPED_BLOCK_PAGES - 1);
-	unsigned long end = pfn + UNMAPPED_BLOCK_PAGES;
+	unsigned long start = page_to_pfn(page) & ~(UNMAPPED_BLOCK_PAGES - 1);
+	const struct zone *zone = page_zone(page);
+	unsigned long pfn = max(start, zone->zone_start_pfn);
+	unsigned long end = min(start + UNMAPPED_BLOCK_PAGES,
+				zone_end_pfn(zone));
 
-	for (; pfn < end; pfn += pageblock_nr_pages) {
+	for (; pfn < end; pfn = ALIGN(pfn + 1, pageblock_nr_pages)) {
 		if (set)
 			set_pfnblock_bit(pfn_to_page(pfn), pfn, bit);
 		else
