@@ -71,7 +71,7 @@ class Machine:
             "-machine", "q35", "-accel", self.accel, "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / self.initramfs,
-            "-append", f"console=ttyS0 panic=-1 {self.append}",
+            "-append", f"console=ttyS0 panic=-1 no_timer_check {self.append}",
             "-device", "virtio-serial-pci", "-device", "edu", *self.extra,
         ]
         if interactive:

@@ -706,6 +706,34 @@ static void unmapped_test_pcp(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
+/* A CPU's list is filled by small chunks, if there are enough for a half. */
+static void unmapped_test_pcp_splits_nothing(struct kunit *test)
+{
+	const int half = UNMAPPED_BLOCK_PAGES / 2, nr = UNMAPPED_PCP_BATCH / 2;
+	struct page *page = alloc_or_fail(test, PMD_ORDER);
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+	struct page *taken;
+	int i;
+
+	split_page(page, PMD_ORDER);
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++)
+		if (i >= half || (i < 2 * nr && i % 2))
+			unmapped_pages_free(page + i, 0);
+	drain_pcps();
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, 0), nr);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
+
+	taken = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, 0), 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
+	KUNIT_EXPECT_EQ(test, unmapped_zone_nr_pcp(uz), nr - 1);
+
+	unmapped_pages_free(taken, 0);
+	for (i = 0; i < half; i++)
+		if (i >= 2 * nr || !(i % 2))
+			unmapped_pages_free(page + i, 0);
+}
+
 static void put_on_cpu(struct work_struct *work)
 {
 	struct put_work *put = container_of(work, struct put_work, work);
@@ -1474,6 +1502,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_thisnode),
 	KUNIT_CASE(unmapped_test_nodemask),
 	KUNIT_CASE(unmapped_test_pcp),
+	KUNIT_CASE(unmapped_test_pcp_splits_nothing),
 	KUNIT_CASE(unmapped_test_dead_cpu),
 	KUNIT_CASE(unmapped_test_bulk),
 	KUNIT_CASE(unmapped_test_bulk_short),

@@ -31,6 +31,9 @@
 #define DEBUGFS "/sys/kernel/debug/unmapped_alloc"
 #define MIB (1024UL * 1024)
 
+/* For tests that go through all of memory; of no account on other kernels. */
+#define SECONDS_WITH_KASAN 240
+
 /* === Reading what the kernel tells ======================================= */
 
 /* The number behind a word at the start of a line, -1 if there is none. */
@@ -274,8 +277,7 @@ static long direct_map_present(void)
 	return sum;
 }
 
-/* With KASAN, there is ten times as much to dump. */
-TEST_F_TIMEOUT(secret, page_table_dump, 180)
+TEST_F_TIMEOUT(secret, page_table_dump, SECONDS_WITH_KASAN)
 {
 	long present = direct_map_present(), owned = read_pages(OWNED);
 	const size_t size = 4 * MIB;
@@ -333,7 +335,7 @@ static unsigned char *take_memory(size_t *size)
 }
 
 /* Fragments split entries of the direct map; these are made whole again. */
-TEST_F_TIMEOUT(secret, fragments_heal, 120)
+TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 {
 	struct direct_map before, after;
 	const size_t size = 128 * MIB, fragmented = 512 * MIB;
@@ -452,7 +454,7 @@ static void take_all_memory(void)
  * One page of each block is in use. The others are given back before anybody
  * is killed, and only then.
  */
-TEST_F(secret, partly_used_blocks)
+TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 {
 	struct rlimit limit = { 8192, 8192 };
 	enum { NR = 4096, STEP = 512 };
@@ -511,7 +513,7 @@ static void press_until_given_back(void)
 	_exit(0);
 }
 
-TEST_F(secret, pressure_gives_back)
+TEST_F_TIMEOUT(secret, pressure_gives_back, SECONDS_WITH_KASAN)
 {
 	const size_t size = 64 * MIB;
 	int status;
@@ -686,7 +688,7 @@ TEST_F(secret, kernel_refuses)
 	close(fd);
 }
 
-TEST_F(secret, many_processes)
+TEST_F_TIMEOUT(secret, many_processes, SECONDS_WITH_KASAN)
 {
 	pid_t pid[8];
 	int i, status;
@@ -999,7 +1001,7 @@ static void ignore_signal(int sig)
  * nothing there for itself: so no CPU of that node runs, and the node is asked
  * for by the mapping's policy, not by the task's.
  */
-TEST_F(numa, memory_offline)
+TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 {
 	const struct sigaction action = { .sa_handler = ignore_signal };
 	const char *cpu1 = "/sys/devices/system/cpu/cpu1/online";
@@ -1038,7 +1040,7 @@ TEST_F(numa, memory_offline)
 }
 
 /* A node that is short of memory: what it lacks comes from the other one. */
-TEST_F(numa, node_is_short)
+TEST_F_TIMEOUT(numa, node_is_short, SECONDS_WITH_KASAN)
 {
 	size_t hog_size = node_free_kb(1) * 1024;
 	/* More than the watermarks leave free. */
