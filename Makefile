@@ -43,7 +43,7 @@ help: ## list the targets
 	@echo "  BASE=1       'make run' and 'make vm' with the untouched kernel"
 	@echo "  CASE=        'make test' for these groups of tests only, 'make bench' for these cases"
 	@echo "  QUICK=1      'make bench' with the most important cases only"
-	@echo "  ACCEL=tcg    'make bench' in the emulator, the only way so far"
+	@echo "  ACCEL=kvm    'make bench' in real time, on a processor with virtualization; default tcg, the emulator"
 	@echo "  KERNEL_SRC=  a tarball or tree of Linux to take instead of Debian's"
 
 .PHONY: run

@@ -6,39 +6,53 @@ write results, tables and plots to build/bench, say which goals are met."""
 import argparse
 import datetime
 import os
+import pathlib
+import re
+import shutil
 import sys
 import time
 
 from bench import goals, page, plots, report, results, run
-from bench.cases import BY_NAME, CASES
+from bench.cases import BY_NAME, CASES, available
 
-OUT = run.TOP / "build" / "bench"
+# What is measured in the emulator, and below it what hardware said.
+OUT = {"tcg": run.TOP / "build/bench", "kvm": run.TOP / "build/bench/kvm"}
 
 
 def chosen(options):
-    unknown = [name for name in options.cases if name not in BY_NAME]
+    cases = available(options.accel)
+    names = [case.name for case in cases]
+    unknown = [name for name in options.cases if name not in names]
     if unknown:
-        sys.exit(f"bench: error: there is no case {' '.join(unknown)}; "
-                 f"there are: {' '.join(BY_NAME)}")
-    return [case for case in CASES
-            if (case.name in options.cases if options.cases else case.quick or not options.quick)]
+        sys.exit(f"bench: error: there is no case {' '.join(unknown)} with ACCEL={options.accel}; "
+                 f"there are: {' '.join(names)}")
+    return [case for case in cases
+            if (case.name in options.cases if options.cases else
+                case.quick or case.group == "hardware" or not options.quick)]
 
 
 def check_accel(accel):
     """Real time needs a processor's virtualization; never take another way silently."""
+    if accel not in OUT:
+        sys.exit(f"bench: error: there is no ACCEL={accel}; there are: {' '.join(OUT)}")
     if accel == "tcg":
         return
-    if accel == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         sys.exit("bench: error: ACCEL=kvm needs /dev/kvm, which is not there or not ours to use")
-    sys.exit(f"bench: error: ACCEL={accel} is not there yet; there is only tcg")
+    # There are implementations of /dev/kvm in software; they have no TLB to tell of.
+    if not re.search(r"^flags\s*:.* (vmx|svm)\b", pathlib.Path("/proc/cpuinfo").read_text(), re.M):
+        sys.exit("bench: error: ACCEL=kvm needs a processor with virtualization, and /proc/cpuinfo "
+                 "has neither vmx nor svm; without ACCEL=, the emulator measures")
+    if not shutil.which("perf"):
+        sys.exit("bench: error: ACCEL=kvm needs perf; as root: apt-get install linux-perf")
 
 
-def measure(cases, quick):
+def measure(cases, accel, quick):
     """All cases, on the kernels they are for."""
     measured = results.Results()
     now = datetime.datetime.now(datetime.timezone.utc)
     measured.run = {**run.identity(), "quick": quick, "cases": [case.name for case in cases],
-                    "accel": "tcg", "host_cpus": os.cpu_count(),
+                    "accel": accel, "host_cpus": os.cpu_count(),
                     "started": now.strftime("%Y-%m-%d %H:%M UTC")}
     measured.kernels = {kernel: run.kernel_identity(kernel) for kernel in run.IMAGES}
     start = time.monotonic()
@@ -52,10 +66,11 @@ def measure(cases, quick):
 
 def keep(measured, cases):
     """Written after each case, so that a run that is interrupted is not lost."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    out = OUT[measured.accel]
+    out.mkdir(parents=True, exist_ok=True)
     reached = goals.judge(measured)
-    results.write(OUT / "results.jsonl", measured, cases, reached)
-    (OUT / "results.md").write_text(report.markdown(measured, reached))
+    results.write(out / "results.jsonl", measured, cases, reached)
+    (out / "results.md").write_text(report.markdown(measured, reached, cases))
     return reached
 
 
@@ -69,20 +84,24 @@ def tell(measured, reached):
             print(f"bench: {goal['verdict'].upper()}: {goal['goal']}")
     for outcome in measured.failures():
         print(f"bench: FAILED: {outcome.case}, {outcome.kernel}")
-    print(f"bench: {measured.run['seconds']} seconds; all of it is in {OUT.relative_to(run.TOP)}/")
+    out = OUT[measured.accel]
+    print(f"bench: {measured.run['seconds']} seconds; all of it is in {out.relative_to(run.TOP)}/")
 
 
 # What the tables say of a figure is written there.
-MEANING = ("workbench/bench/cases.py", "workbench/bench/goals.py", "workbench/vm/jobs")
+MEANING = ("workbench/bench/cases.py", "workbench/bench/goals.py",
+           *sorted({f"workbench/vm/jobs/{case.job}" for case in CASES}))
 
 
 def write_page():
+    """Of the emulator's figures, which are the same everywhere."""
+    out = OUT["tcg"]
     try:
-        commit = results.read(OUT / "results.jsonl").run["commit"]
+        commit = results.read(out / "results.jsonl").run["commit"]
         if not run.same(commit, MEANING):
             sys.exit(f"bench: error: what was measured, at {commit[:12]}, is not what is measured now; "
                      "run 'make bench' again")
-        missing = page.write(run.TOP, OUT)
+        missing = page.write(run.TOP, out)
     except OSError as error:
         sys.exit(f"bench: error: nothing to write about, 'make bench' measures: {error}")
     print("bench: wrote BENCHMARKS.md" +
@@ -95,7 +114,7 @@ def arguments():
     parser.add_argument("--page", action="store_true",
                         help="write BENCHMARKS.md of the last run, measure nothing")
     parser.add_argument("--quick", action="store_true", help="the most important cases only")
-    parser.add_argument("--accel", default="tcg", help="tcg")
+    parser.add_argument("--accel", default="tcg", help="tcg: the emulator; kvm: a processor, in real time")
     parser.add_argument("cases", nargs="*", help=f"of {' '.join(BY_NAME)}; default all")
     return parser.parse_args()
 
@@ -109,9 +128,9 @@ def main():
     if options.check:
         return None
 
-    measured = measure(cases, options.quick)
+    measured = measure(cases, options.accel, options.quick)
     reached = keep(measured, cases)
-    plots.draw(measured, OUT)
+    plots.draw(measured, OUT[options.accel])
     tell(measured, reached)
     return sys.exit(1 if measured.failures() else 0)
 

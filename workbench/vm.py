@@ -33,7 +33,8 @@ class Machine:
     """One run of QEMU: where its files are, and what came out of it."""
 
     def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
-                 initramfs="initramfs.cpio", share=False, accel="tcg,thread=single"):
+                 initramfs="initramfs.cpio", share=False, accel="tcg,thread=single",
+                 host_root=False):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
@@ -45,6 +46,9 @@ class Machine:
         self.dir.mkdir(parents=True)
         if share:
             self.extra = (*extra, *self.shared_folder())
+        if host_root:
+            self.extra += ("-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+                           "-device", "virtio-9p-pci,fsdev=root,mount_tag=root")
 
     def shared_folder(self):
         """A folder of the host's, for vm/jobs/selftests."""

@@ -25,6 +25,7 @@ int bench_orders(void);
 int bench_cold(unsigned int order);
 int bench_perpage(void);
 int bench_fragment(void);
+int bench_ipi(void);
 
 int bench_perpage_init(void);
 void bench_perpage_exit(void);

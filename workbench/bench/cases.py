@@ -11,6 +11,8 @@ events: what the emulator can't price is counted by the kernel: flushes, calls
     between CPUs, splits, how often a lock is taken. Once.
 wall: time, with a thread of the host for each CPU. What is compared takes turns
     (A B A B ...): kernels VM by VM, kinds within a VM.
+
+With ACCEL=kvm a processor runs the VMs: see on_hardware().
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ GROUPS = {
     "map": "Direct map",
     "rest": "The rest of the system",
     "scaling": "Scaling",
+    "hardware": "What only hardware shows",
 }
 
 # Without erms and fsrm, and with a model whose string instructions Linux trusts
@@ -42,6 +45,7 @@ HOW = {
     "instructions": {"extra": ICOUNT, "append": FIXED},
     "events": {},
     "wall": {"accel": "tcg,thread=multi"},
+    "real": {},
 }
 
 
@@ -53,6 +57,7 @@ class Case:
     job: str
     args: tuple = ()
     how: str = "events"
+    accel: str = ""             # of QEMU, if it is not the emulator
     quick: bool = False         # part of QUICK=1
     kernels: tuple = ("base", "plain")
     unit: str = "events"        # of figures for which the job gives none
@@ -63,6 +68,7 @@ class Case:
     repeats: int = 1            # VMs for each kernel, taking turns
     timeout: int = 600
     allow: tuple = ()           # see console.py
+    host_root: bool = False     # the VM may read the host's files, to run perf
 
     @property
     def runs(self):
@@ -71,7 +77,10 @@ class Case:
     def machine(self):
         """What vm.run_job() is told."""
         options = {"memory": self.memory, "cpus": self.cpus, "model": MODEL,
-                   "timeout": self.timeout, "allow": self.allow, **HOW[self.how]}
+                   "timeout": self.timeout, "allow": self.allow, "host_root": self.host_root,
+                   **HOW[self.how]}
+        if self.accel:
+            options.update(accel=self.accel, model="host")
         options["extra"] = (*options.get("extra", ()), *self.node_options())
         return options
 
@@ -135,6 +144,8 @@ CASES = [
                  ("32768", "mapped", "unmapped", "perpage"), kernels=("plain",), quick=True),
     instructions("gmem-base", "gmem", "the same with the untouched kernel, which has no flag",
                  "cost-gmem", ("32768", "mapped", "perpage"), kernels=("base",)),
+    instructions("gmem-1gib", "gmem", "populating 1 GiB, on one CPU", "cost-gmem",
+                 (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=4096, timeout=1200),
     population("gmem-events", "gmem", "populating 1 GiB, 2 CPUs, flag on", 1, GIB,
                "gmem", "unmapped", "fault", kernels=("plain",), cpus=2, quick=True),
     population("gmem-mapped-events", "gmem", "populating 1 GiB, 2 CPUs, flag off", 1, GIB,
@@ -173,4 +184,29 @@ CASES = [
                4, GIB // 4, *SECRET, cpus=4, memory=16384),
 ]
 
-BY_NAME = {case.name: case for case in CASES}
+# What the emulator knows nothing of.
+HARDWARE = [
+    Case("ipi", "hardware", "a call to another CPU, to all of them; a flush of a page of the kernel's",
+         "cost-pages", ("ipi",), how="real", unit="ns", cpus=4, repeats=3),
+    Case("tlb", "hardware", "reading 512 MiB of page cache, after 1 GiB of secrets came and went",
+         "tlb-misses", ("524288", str(GIB), "dTLB-loads", "dTLB-load-misses", "iTLB-load-misses"),
+         how="real", cpus=2, memory=4096, repeats=3, host_root=True),
+]
+
+
+def on_hardware(case):
+    """The same work where a processor does it: instructions and ratios of the
+    emulator's time become ticks of its time stamp counter, of three VMs for each
+    kernel that take turns; events remain what they are."""
+    if case.how == "events":
+        return dataclasses.replace(case, accel="kvm")
+    return dataclasses.replace(case, how="real", accel="kvm", repeats=max(case.repeats, 3),
+                               unit=case.unit.replace("instructions", "ticks"))
+
+
+def available(accel):
+    """All cases that there are, in the emulator or on hardware."""
+    return [on_hardware(case) for case in CASES + HARDWARE] if accel == "kvm" else CASES
+
+
+BY_NAME = {case.name: case for case in CASES + HARDWARE}

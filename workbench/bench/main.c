@@ -11,7 +11,7 @@
 
 static char *what = "pages";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, or files");
+MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, ipi, or files");
 
 static uint order;
 module_param(order, uint, 0);
@@ -58,6 +58,8 @@ static int do_it(void)
 		return bench_perpage();
 	if (!strcmp(what, "fragment"))
 		return bench_fragment();
+	if (!strcmp(what, "ipi"))
+		return bench_ipi();
 	return strcmp(what, "files") ? -EINVAL : 0;
 }
 

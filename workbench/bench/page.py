@@ -59,12 +59,13 @@ def write(top, out):
     """Raises OSError if nothing was measured."""
     measured = results.read(out / "results.jsonl")
     reached = goals.judge(measured)
+    run = [case for case in cases.CASES if case.name in measured.run["cases"]]
     folder = top / "benchmarks"
     folder.mkdir(exist_ok=True)
     drawn = plots.draw(measured, folder)
     shutil.copy(out / "results.jsonl", folder)
     fields = results.__doc__.split("\n\n", 1)[1].rstrip()
-    text = HEAD + "\n".join(pictures(drawn)) + "\n" + report.markdown(measured, reached) + \
+    text = HEAD + "\n".join(pictures(drawn)) + "\n" + report.markdown(measured, reached, run) + \
         "\n" + METHOD + "```\n" + fields + "\n```\n"
     (top / "BENCHMARKS.md").write_text(text)
     missing = [case.name for case in cases.CASES if case.name not in measured.run["cases"]]

@@ -8,6 +8,10 @@ import subprocess
 from bench.cases import KERNELS
 from bench.results import Missing
 
+# What a time stamp counter counts, and what the clock does.
+TICKS = {"tcg": "instructions", "kvm": "ticks"}
+SECONDS = {"tcg": "seconds of 10^9 instructions", "kvm": "seconds"}
+
 COLOURS = {"base": "#c0392b", "plain": "#2471a3", "other": "#7f8c8d"}
 STYLE = """
 set encoding utf8
@@ -81,7 +85,7 @@ def draw_life(results, out, case, name, title):
         script += "unset label\nunset arrow\n" + phase_marks(outcome, 0.92)
         script += (f"set xrange [0:{points[-1][0]}]\n"
                    f"set ylabel '{KERNELS[kernel]}: MiB'\n"
-                   f"set xlabel '{'seconds of 10^9 instructions' * (kernel == 'plain')}'\n"
+                   f"set xlabel '{SECONDS[results.accel] * (kernel == 'plain')}'\n"
                    f"plot ${kernel} using 1:2 with filledcurves y1=0 fs solid 0.25 noborder "
                    f"lc rgb '{colour}' notitle, "
                    f"'' using 1:2 with lines lw 2.5 lc rgb '{colour}' notitle\n")
@@ -133,7 +137,7 @@ PAGES = [
 def draw_pages(results, out):
     draw_bars(results, out, "pages",
               "A page allocated and freed; touched and closed; first touched by a guest",
-              "instructions a page", PAGES)
+              f"{TICKS[results.accel]} a page", PAGES)
 
 
 def draw_flushes(results, out):

@@ -3,7 +3,7 @@
 
 import statistics
 
-from bench.cases import BY_NAME, GROUPS, KERNELS
+from bench.cases import GROUPS, KERNELS
 from bench.goals import GOALS, Goal
 from bench.results import Missing
 
@@ -55,7 +55,7 @@ def goal_of(results, case, figure):
     """What a row's last column says: the goals that its patched figure has."""
     said = []
     for goal in GOALS:
-        if goal.derive or goal.figure != ("plain", case, figure):
+        if goal.derive or goal.figure != ("plain", case, figure) or not goal.counts(results.accel):
             continue
         try:
             verdict = "met" if goal.reached(statistics.median(goal.values(results))) else "NOT met"
@@ -103,9 +103,7 @@ def case_section(results, case):
                   figure_rows(results, case)), ""]
 
 
-def group_tables(results):
-    names = {name for name, _ in results.outcomes}
-    run = [case for case in BY_NAME.values() if case.name in names]
+def group_tables(results, run):
     lines = []
     for group, title in GROUPS.items():
         cases = [case for case in run if case.group == group]
@@ -131,11 +129,11 @@ def provenance(results):
                         for name, kernel in results.kernels.items())
     return [f"Commit {run['commit'][:12]}{', with edits that are not committed' * run['dirty']}; "
             f"{'QUICK=1; ' * run['quick']}{run['started']}, {run['seconds']:.0f} seconds; "
-            f"{run['qemu']}; {run['host_cpus']} CPUs of the host; kernels: {kernels}.", ""]
+            f"{run['qemu']}, {results.accel}; {run['host_cpus']} CPUs of the host; kernels: {kernels}.", ""]
 
 
-def markdown(results, goals):
+def markdown(results, goals, cases):
     lines = ["## Goals", ""] + provenance(results) + goals_table(goals) + [""]
     lines += failures(results)
-    lines += ["## All figures", ""] + group_tables(results)
+    lines += ["## All figures", ""] + group_tables(results, cases)
     return "\n".join(lines)

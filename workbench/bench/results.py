@@ -4,11 +4,11 @@
 Each line of results.jsonl is an object; "record" says which:
 
 run     started (UTC), commit (of this repository), dirty (true: with edits that
-        are not committed), quick, cases (names of all that were to be run), accel,
-        qemu (version), host_cpus, seconds
+        are not committed), quick, cases (names of all that were to be run), accel
+        (tcg: the emulator, kvm: a processor), qemu (version), host_cpus, seconds
 kernel  kernel (base: untouched, plain: patched), release, config_sha256,
         image_sha256 (of the bzImage)
-case    case, group, title, how (instructions, events, wall), kernel, status (ok,
+case    case, group, title, how (instructions, events, wall, real), kernel, status (ok,
         failed), seconds, cpus, nodes, memory (MiB), error (text, if it failed)
 figure  case, kernel, figure (name), unit, values (a list: one for each run, or for
         each round, in order), value (their median)
@@ -57,6 +57,10 @@ class Results:
         self.run = {}
         self.kernels = {}
         self.outcomes = {}      # (case, kernel): Outcome
+
+    @property
+    def accel(self):
+        return self.run.get("accel", "tcg")
 
     def values(self, kernel, case, figure):
         outcome = self.outcomes.get((case, kernel))

@@ -11,7 +11,7 @@ WORKBENCH = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(WORKBENCH))
 import vm  # noqa: E402
 from bench import goals, report, results, run  # noqa: E402
-from bench.cases import BY_NAME, CASES, GROUPS  # noqa: E402
+from bench.cases import BY_NAME, CASES, GROUPS, HARDWARE, available  # noqa: E402
 
 
 def outcome(case, kernel, **figures):
@@ -55,14 +55,14 @@ class Bench(unittest.TestCase):
         failed.fail("it hung")
         what = measured(failed, outcome("pages", "plain", **PLAIN))
         reached = goals.judge(what)
-        text = report.markdown(what, reached)
+        text = report.markdown(what, reached, [BY_NAME["pages"]])
         self.assertEqual([goal["verdict"] for goal in reached if goal["limit"] == 0.65], ["failed"])
         self.assertIn("it hung", text)
         self.assertIn("| page-zeroed-pair | instructions/page | **FAILED** | - |", text)
 
     def test_nothing_said_is_shown(self):
         failed = results.Outcome("rest", "plain", status="failed", error="no verdict")
-        text = report.markdown(measured(failed), [])
+        text = report.markdown(measured(failed), [], [BY_NAME["rest"]])
         self.assertIn("| all | instructions | - | **FAILED** |", text)
 
     def test_written_and_read(self):
@@ -75,16 +75,28 @@ class Bench(unittest.TestCase):
             self.assertEqual(results.read(path).outcomes, what.outcomes)
 
     def test_cases_and_goals_fit(self):
-        self.assertEqual(len(BY_NAME), len(CASES))
-        for case in CASES:
+        self.assertEqual(len(BY_NAME), len(CASES + HARDWARE))
+        for case in CASES + HARDWARE:
             self.assertIn(case.group, GROUPS)
             self.assertTrue((WORKBENCH / "vm/jobs" / case.job).exists(), case.job)
         for goal in goals.GOALS:
             for kernel, case, _ in filter(None, (goal.figure, goal.against)):
                 self.assertIn(kernel, BY_NAME[case].kernels)
 
+    def test_hardware(self):
+        """Nothing of it runs in the emulator, counts instructions, or says it did."""
+        for case in available("kvm"):
+            self.assertEqual(case.machine()["accel"], "kvm")
+            self.assertNotIn("-icount", case.machine()["extra"])
+            self.assertNotIn("instructions", case.unit + case.how)
+        what = measured(outcome("pages", "plain", **PLAIN), outcome("2cpu", "plain", flush_tlb_kernel_range=[38]))
+        what.outcomes["2cpu", "plain"].figures = {"flush_tlb_kernel_range": [38]}
+        what.run["accel"] = "kvm"
+        self.assertNotIn(110, [goal["limit"] for goal in goals.judge(what)])
+        self.assertIn(80, [goal["limit"] for goal in goals.judge(what)])
+
     def test_bad_input(self):
-        for words in (["nothing"], ["--accel", "nothing"]):
+        for words in (["nothing"], ["--accel", "nothing"], ["ipi"]):
             done = subprocess.run([WORKBENCH / "bench.py", "--check", *words], stderr=subprocess.PIPE, text=True,
                                   check=False)
             self.assertNotEqual(done.returncode, 0)
