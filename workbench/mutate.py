@@ -85,6 +85,8 @@ MUTATIONS = [
      "if (vma_has_no_direct_map(vma))", "if (0)", "kvm"),
     ("fast GUP does, too", "mm/gup.c",
      "if (check_direct_map && mapping_no_direct_map(mapping))", "if (0)", "kvm"),
+    ("the page cache of such a file is not read", "lib/buildid.c",
+     "if (mapping_no_direct_map(r->file->f_mapping)) {", "if (0) {", "kvm"),
     ("pages that could not be added to a file are freed", "virt/kvm/guest_memfd.c",
      "\t\trelease_pages(pages + i + 1, nr - i - 1);\n", "\t\t;\n", "kvm"),
     ("a page that could not be added is, too", "virt/kvm/guest_memfd.c",

@@ -338,7 +338,7 @@ static unsigned char *take_memory(size_t *size)
 TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 {
 	struct direct_map before, after;
-	const size_t size = 128 * MIB, fragmented = 512 * MIB;
+	const size_t size = 192 * MIB, fragmented = 512 * MIB;
 	unsigned char *hog, *mem;
 	size_t hog_size, i;
 	long splits;
