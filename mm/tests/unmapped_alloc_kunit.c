@@ -371,6 +371,20 @@ static void unmapped_test_clear(struct kunit *test)
 	folio_put(folio);
 }
 
+/* A file gives up a folio, but somebody has it still: nothing stays in it. */
+static void unmapped_test_free_folio(struct kunit *test)
+{
+	struct folio *folio = unmapped_folio_alloc(GFP_KERNEL, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	fill_pages(test, folio_page(folio, 0), 0);
+	/* The page cache's, who truncates, and somebody. */
+	folio_ref_add(folio, 2);
+	unmapped_free_folio(folio);
+	expect_zero(test, folio_page(folio, 0), 0);
+	folio_put_refs(folio, 3);
+}
+
 static void unmapped_test_freed_is_zero(struct kunit *test)
 {
 	struct page *page[3];
@@ -724,9 +738,8 @@ static void unmapped_test_pcp_splits_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
 
 	taken = alloc_or_fail(test, 0);
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, 0), 0);
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
 	KUNIT_EXPECT_EQ(test, unmapped_zone_nr_pcp(uz), nr - 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
 
 	unmapped_pages_free(taken, 0);
 	for (i = 0; i < half; i++)
@@ -1487,6 +1500,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_all_distinct),
 	KUNIT_CASE(unmapped_test_reuse_is_zero),
 	KUNIT_CASE(unmapped_test_clear),
+	KUNIT_CASE(unmapped_test_free_folio),
 	KUNIT_CASE(unmapped_test_freed_is_zero),
 	KUNIT_CASE(unmapped_test_nozero),
 	KUNIT_CASE(unmapped_test_window),
