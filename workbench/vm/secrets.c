@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,55 @@ static int fail(const char *what)
 	return 1;
 }
 
+static void *map_secret(unsigned long size, int *fd)
+{
+	void *mem;
+
+	*fd = syscall(SYS_memfd_secret, 0);
+	if (*fd < 0 || ftruncate(*fd, size)) {
+		fail("memfd_secret");
+		return NULL;
+	}
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (mem == MAP_FAILED) {
+		fail("mmap");
+		return NULL;
+	}
+	return mem;
+}
+
+static int run_on(unsigned int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+/*
+ * Some more secrets, just before they are freed on another CPU: the first one's
+ * batch of folios on their way to the LRU lists has them still.
+ */
+static int free_late(void)
+{
+	const unsigned long size = 8 * PAGE;
+	void *mem;
+	int fd;
+
+	if (run_on(sysconf(_SC_NPROCESSORS_ONLN) - 1))
+		return fail("moving to the last CPU");
+	mem = map_secret(size, &fd);
+	if (!mem)
+		return 1;
+	mark_pages(mem, size);
+	if (run_on(0))
+		return fail("moving to the first CPU");
+	munmap(mem, size);
+	close(fd);
+	return 0;
+}
+
 static int keep(unsigned long size)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
@@ -74,15 +124,9 @@ static int keep(unsigned long size)
 	int fd;
 
 	setrlimit(RLIMIT_MEMLOCK, &limit);
-	fd = syscall(SYS_memfd_secret, 0);
-	if (fd < 0)
-		return fail("memfd_secret");
-	if (ftruncate(fd, size))
-		return fail("ftruncate");
-	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mem == MAP_FAILED)
-		return fail("mmap");
-
+	mem = map_secret(size, &fd);
+	if (!mem)
+		return 1;
 	mark_pages(mem, size);
 	if (check_pages(mem, size))
 		return fail("the secrets are not what was written");
@@ -95,6 +139,8 @@ static int keep(unsigned long size)
 		return fail("the secrets changed while they were kept");
 	munmap(mem, size);
 	close(fd);
+	if (free_late())
+		return 1;
 	printf("the secrets were intact, and are freed\n");
 	return 0;
 }
