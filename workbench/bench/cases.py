@@ -175,7 +175,7 @@ CASES = [
     population("4cpus", "scaling", "4 CPUs, as many programs, 1 GiB in sum",
                4, GIB // 4, *SECRET, cpus=4),
     population("8cpu", "scaling", "8 CPUs, as many programs, 1 GiB in sum",
-               8, GIB // 8, *SECRET, cpus=8, quick=True),
+               8, GIB // 8, *SECRET, cpus=8),
     population("2nodes", "scaling", "2 nodes, 4 CPUs and programs, 1 GiB in sum",
                4, GIB // 4, *SECRET, cpus=4, nodes=2),
     population("1gib", "scaling", "1 GiB of memory, 4 CPUs and programs, 512 MiB in sum",
