@@ -47,6 +47,8 @@ static struct {
 	struct page *area;	/* if set, it hands out pieces of this ... */
 	unsigned int left;	/* ... while this many pages of it are left */
 	unsigned int level;	/* direct map level of the page handed out */
+	unsigned int nr_hard;	/* requests that may reclaim, ... */
+	unsigned int hard_order; /* ... and the last one's order */
 	unsigned int fail_at;	/* the direct map fails at this page ... */
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
@@ -191,6 +193,10 @@ static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid,
 {
 	struct page *page;
 
+	if (gfp & __GFP_DIRECT_RECLAIM) {
+		ctl.nr_hard++;
+		ctl.hard_order = order;
+	}
 	if ((int)order > ctl.max_order)
 		return NULL;
 
@@ -1025,6 +1031,17 @@ static void unmapped_test_exhausted(struct kunit *test)
 	expect_count(test, 0, 1);
 }
 
+/* Nobody reclaims memory, or is killed, for more than what was asked for. */
+static void unmapped_test_no_effort_for_blocks(struct kunit *test)
+{
+	use_fake_source(test, -1);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL, 1));
+	KUNIT_EXPECT_EQ(test, ctl.nr_hard, 1);
+	KUNIT_EXPECT_EQ(test, ctl.hard_order, 1);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_NOWAIT, 1));
+	KUNIT_EXPECT_EQ(test, ctl.nr_hard, 1);
+}
+
 static void unmapped_test_atomic(struct kunit *test)
 {
 	struct page *page;
@@ -1528,6 +1545,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_idle),
 	KUNIT_CASE(unmapped_test_idle_anew),
 	KUNIT_CASE(unmapped_test_exhausted),
+	KUNIT_CASE(unmapped_test_no_effort_for_blocks),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
 	KUNIT_CASE(unmapped_test_unmap_fails_once),

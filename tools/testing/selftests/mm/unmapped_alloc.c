@@ -322,7 +322,24 @@ static struct direct_map read_direct_map(void)
 	};
 }
 
-/* Take as much memory as there is, but for a rest. */
+/*
+ * May compaction move pages that mlock() has locked? '0' or '1'; returns what it
+ * was, or 0 if there is no compaction.
+ */
+static char compact_locked(char may)
+{
+	int fd = open("/proc/sys/vm/compact_unevictable_allowed", O_RDWR);
+	char was = 0;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &was, 1) != 1 || pwrite(fd, &may, 1, 0) != 1)
+		was = 0;
+	close(fd);
+	return was;
+}
+
+/* Take as much memory as there is in single pages, but for a rest. */
 static unsigned char *take_memory(size_t *size)
 {
 	const size_t rest = 96 * MIB;
@@ -330,8 +347,11 @@ static unsigned char *take_memory(size_t *size)
 
 	*size = read_number("/proc/meminfo", "MemFree") * 1024 - rest;
 	mem = mmap(NULL, *size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	return mem == MAP_FAILED ? NULL : mem;
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+	madvise(mem, *size, MADV_NOHUGEPAGE);
+	return mlock(mem, *size) ? NULL : mem;
 }
 
 /* Fragments split entries of the direct map; these are made whole again. */
@@ -341,6 +361,7 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	const size_t size = 192 * MIB, fragmented = 512 * MIB;
 	unsigned char *hog, *mem;
 	size_t hog_size, i;
+	char compact;
 	long splits;
 	int fd;
 
@@ -351,13 +372,14 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	before = read_direct_map();
 	splits = read_number(DEBUGFS, "area_split");
 
-	/* What is free then are single pages, but for a rest. */
+	/* What is free then are single pages, but for a rest, and stays so. */
 	hog = take_memory(&hog_size);
 	ASSERT_NE(hog, NULL);
 	if (hog_size < fragmented)
 		SKIP(return, "needs more memory");
+	compact = compact_locked('0');
 	for (i = 0; i < fragmented; i += 2 * self->page_size)
-		madvise(hog + i, self->page_size, MADV_DONTNEED);
+		madvise(hog + i, self->page_size, MADV_DONTNEED_LOCKED);
 
 	mem = secret_map(size, &fd);
 	ASSERT_NE(mem, NULL);
@@ -366,6 +388,8 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	munmap(mem, size);
 	close(fd);
 	munmap(hog, hog_size);
+	if (compact)
+		compact_locked(compact);
 
 	EXPECT_EQ(used_pages_settled(), 0);
 	ASSERT_EQ(empty_caches("3"), 0);
