@@ -366,6 +366,31 @@ static void unmapped_test_reuse_is_zero(struct kunit *test)
 }
 
 /* Looks at the pages in the cache: nothing of the old contents waits there. */
+/* Memory that others have used. */
+static struct page *dirty_source_alloc(gfp_t gfp, unsigned int order, int nid,
+				       nodemask_t *nodemask)
+{
+	struct page *page = alloc_pages_node(nid, gfp & ~__GFP_ZERO, order);
+
+	if (page) {
+		memset(page_address(page), gfp & __GFP_ZERO ? 0 : 0x5a,
+		       PAGE_SIZE << order);
+		set_page_count(page, 0);
+	}
+	return page;
+}
+
+static void unmapped_test_new_is_zero(struct kunit *test)
+{
+	struct page *page;
+
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   dirty_source_alloc);
+	page = alloc_or_fail(test, 2);
+	expect_zero(test, page, 2);
+	unmapped_pages_free(page, 2);
+}
+
 static void unmapped_test_clear(struct kunit *test)
 {
 	struct folio *folio = unmapped_folio_alloc(GFP_KERNEL, 2);
@@ -1516,6 +1541,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_free_by_page),
 	KUNIT_CASE(unmapped_test_all_distinct),
 	KUNIT_CASE(unmapped_test_reuse_is_zero),
+	KUNIT_CASE(unmapped_test_new_is_zero),
 	KUNIT_CASE(unmapped_test_clear),
 	KUNIT_CASE(unmapped_test_free_folio),
 	KUNIT_CASE(unmapped_test_freed_is_zero),

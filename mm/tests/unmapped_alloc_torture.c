@@ -150,7 +150,9 @@ static gfp_t random_gfp(struct worker *w)
 {
 	static const gfp_t gfps[] = {
 		GFP_KERNEL, GFP_KERNEL, GFP_KERNEL, GFP_KERNEL, GFP_NOIO,
-		GFP_NOWAIT, GFP_ATOMIC, GFP_KERNEL_ACCOUNT,
+		GFP_NOWAIT, GFP_ATOMIC,
+		/* Nobody is to be killed at a control group's limit. */
+		GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL,
 		GFP_KERNEL | GFP_DMA32, GFP_KERNEL | __GFP_NORETRY,
 	};
 
