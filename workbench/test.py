@@ -420,10 +420,16 @@ def kvm_results(name, suite, tests, *machine_options):
 
 def group_torture(suite):
     """a minute of everything at once, with failures and CPUs that come and go"""
-    machine = suite.boot("torture", "torture", ["60"], timeout=240, cpus=4, allow=("lost",))
+    yield from torture_results(suite, "torture")
+    if suite.variant == "debug":
+        yield from torture_results(suite, "torture-debug_pagealloc", append="debug_pagealloc=on")
+
+
+def torture_results(suite, name, **options):
+    machine = suite.boot(name, "torture", ["60"], timeout=240, cpus=4, allow=("lost",), **options)
     text = "\n".join(machine.said)
-    yield result("torture", "End of test: SUCCESS" in text, text)
-    yield result("__GFP_ACCOUNT is charged, and met its limit",
+    yield result(name, "End of test: SUCCESS" in text, text)
+    yield result(f"{name}: __GFP_ACCOUNT is charged, and met its limit",
                  bool(re.search(r"limit of the control group met: [1-9]", text)) and
                  "left in the control group: 0" in text, text)
 
