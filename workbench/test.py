@@ -25,7 +25,7 @@ LOGS = TOP / "build" / "log"
 PASSED, FAILED, SKIPPED = "ok", "not ok", "skip"
 
 KSELFTESTS = ["unmapped_alloc", "memfd_secret"]
-KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "kvm_clock_test", "pre_fault_memory_test",
+KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
                   "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
                   "set_memory_region_test"]
 
@@ -400,15 +400,18 @@ def group_numa(suite):
 def group_kvm(suite):
     """kselftest: KVM's, with guest memory that has no direct map"""
     yield from kvm_results("kvm", suite, KVM_KSELFTESTS)
+    # One CPU: with two, QEMU's emulated SVM was seen to run a guest without the
+    # offset of its TSC, so that its clock told the time since the machine's boot.
+    yield from kvm_results("kvm-clock", suite, ["kvm_clock_test"], cpus=1)
     for name, verdict, detail in kvm_results("kvm-2nodes", suite, ["guest_memfd_test"], *TWO_NODES):
         yield f"2 nodes: {name}", verdict, detail
 
 
-def kvm_results(name, suite, tests, *machine_options):
+def kvm_results(name, suite, tests, *machine_options, **more):
     """A test that leaves out anything has failed. They insist on the TSC as
     clock source, which the kernel trusts in a VM only if it is told to."""
     machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",), append="tsc=reliable",
-                         share=True, extra=machine_options)
+                         share=True, extra=machine_options, **more)
     for test in tests:
         lines = machine.results.get(test, [])
         for title, verdict, detail in tap_results(test.replace("+", " "), lines):
