@@ -61,7 +61,7 @@ test: kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
 .PHONY: mutations
-mutations: kernel ## see that a test fails for each promise that is broken (30 min)
+mutations: kernel ## see that a test fails for each promise that is broken (an hour)
 	@workbench/mutate.py
 
 bench_options = --accel $(ACCEL) $(if $(filter-out 0,$(QUICK)),--quick) $(CASE)

@@ -453,8 +453,8 @@ def group_guest(suite):
     """Linux as a guest, on memory that the kernel can't reach"""
     # One CPU: QEMU delivers an interrupt twice to a guest of its emulated SVM,
     # the second time when it must not, if another CPU needs its thread.
-    machine = suite.boot("guest", "guest", [str(200 * suite.patience)], timeout=400, cpus=1, memory=1536, allow=("clock",),
-                         initramfs="initramfs-guest.cpio",
+    machine = suite.boot("guest", "guest", [str(200 * suite.patience)], timeout=400, cpus=1, memory=1536,
+                         allow=("clock",), initramfs="initramfs-guest.cpio",
                          answer=lambda machine, qemu: machine.count_secrets(qemu))
     text, found = "\n".join(machine.said), dict(machine.asked)
     told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
@@ -477,7 +477,8 @@ def group_guest(suite):
                  told["unmapped"].get("marks") == "0" and
                  int(told["mapped"].get("marks", 0)) >= marks, text)
     yield result("they are gone when it has ended", found.get("unmapped-ended") == 0, str(found))
-    yield result("the system does not hibernate meanwhile", "unmapped: hibernation fails: Device or resource busy" in text and
+    yield result("the system does not hibernate meanwhile",
+                 "unmapped: hibernation fails: Device or resource busy" in text and
                  "mapped: hibernation works" in text, text)
     maps = dict(re.findall(r"^unmapped: (before|after): +(.*)$", text, re.M))
     yield result("the direct map is as before then, and no 2 MiB entry was split",

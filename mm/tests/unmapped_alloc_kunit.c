@@ -365,7 +365,6 @@ static void unmapped_test_reuse_is_zero(struct kunit *test)
 	unmapped_pages_free(again, 3);
 }
 
-/* Looks at the pages in the cache: nothing of the old contents waits there. */
 /* Memory that others have used. */
 static struct page *dirty_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				       nodemask_t *nodemask)
@@ -416,6 +415,7 @@ static void unmapped_test_free_folio(struct kunit *test)
 	folio_put_refs(folio, 3);
 }
 
+/* Looks at the pages in the cache: nothing of the old contents waits there. */
 static void unmapped_test_freed_is_zero(struct kunit *test)
 {
 	struct page *page[3];

@@ -46,7 +46,7 @@ static void time_calls(const char *name, void (*call)(void))
 	start = ktime_get_ns();
 	for (i = 0; i < ROUNDS; i++)
 		call();
-	bench_say(ktime_get_ns() - start, ROUNDS, name);
+	bench_say(ktime_get_ns() - start, ROUNDS, "%s", name);
 }
 
 int bench_ipi(void)
@@ -56,12 +56,11 @@ int bench_ipi(void)
 	if (num_online_cpus() < 2)
 		return -ENODEV;
 	flush_range = bench_lookup("flush_tlb_kernel_range");
+	if (!flush_range)
+		return -ENOENT;
 	page = alloc_page(GFP_KERNEL);
-	if (!flush_range || !page) {
-		if (page)
-			__free_page(page);
+	if (!page)
 		return -ENOMEM;
-	}
 	address = (unsigned long)page_address(page);
 
 	migrate_disable();
