@@ -310,6 +310,21 @@ static inline struct unmapped_zone *unmapped_page_zone(const struct page *page)
 	return &unmapped_node(page_to_nid(page))->zones[page_zonenum(page)];
 }
 
+/* Set before any page is the allocator's, and for good. */
+extern bool unmapped_alloc_used;
+
+static inline bool unmapped_alloc_is_used(void)
+{
+	return READ_ONCE(unmapped_alloc_used);
+}
+
+#else
+
+static inline bool unmapped_alloc_is_used(void)
+{
+	return false;
+}
+
 #endif /* CONFIG_UNMAPPED_ALLOC */
 
 #endif /* __MM_UNMAPPED_ALLOC_H */

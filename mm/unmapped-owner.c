@@ -46,6 +46,13 @@ static unsigned int area_offset(const struct page *page)
 }
 
 /*
+ * For those who free pages and don't need the flags of a pageblock otherwise.
+ * Read without ordering, as these flags are: whoever has one of the allocator's
+ * pages got it from somebody for whom this was set already.
+ */
+bool unmapped_alloc_used __read_mostly;
+
+/*
  * A pageblock is a block on x86, but can be configured to be smaller. And an
  * area is not always all of one zone's: the first one lacks page 0 on x86.
  */
@@ -149,6 +156,8 @@ static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
  */
 int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
 {
+	if (!unmapped_alloc_is_used())
+		WRITE_ONCE(unmapped_alloc_used, true);
 	if (order < PMD_ORDER)
 		return own_fragment(page, order, gfp, first);
 

@@ -31,6 +31,11 @@ def chosen(options):
                 case.quick or case.group == "hardware" or not options.quick)]
 
 
+def check_tools():
+    if not shutil.which("gnuplot"):
+        sys.exit("bench: error: gnuplot is not installed; 'make deps' does that")
+
+
 def check_accel(accel):
     """Real time needs a processor's virtualization; never take another way silently."""
     if accel not in OUT:
@@ -56,16 +61,17 @@ def measure(cases, accel, quick):
                     "started": now.strftime("%Y-%m-%d %H:%M UTC")}
     measured.kernels = {kernel: run.kernel_identity(kernel) for kernel in run.IMAGES}
     start = time.monotonic()
-    for number, case in enumerate(cases, 1):
+    for case in cases:
         for kernel, outcome in run.run_case(case).items():
             measured.outcomes[case.name, kernel] = outcome
         measured.run["seconds"] = round(time.monotonic() - start)
-        keep(measured, cases[:number])
+        keep(measured, cases)
     return measured
 
 
 def keep(measured, cases):
-    """Written after each case, so that a run that is interrupted is not lost."""
+    """Written after each case, so that a run that is interrupted is not lost; it
+    says what did not run then."""
     out = OUT[measured.accel]
     out.mkdir(parents=True, exist_ok=True)
     reached = goals.judge(measured)
@@ -88,24 +94,42 @@ def tell(measured, reached):
     print(f"bench: {measured.run['seconds']} seconds; all of it is in {out.relative_to(run.TOP)}/")
 
 
-# What the tables say of a figure is written there.
-MEANING = ("workbench/bench/cases.py", "workbench/bench/goals.py",
+def failed(measured, reached):
+    """A goal that is not met is a result; one that lacks its figure is a failure."""
+    return bool(measured.failures()) or any(goal["verdict"] == "failed" for goal in reached)
+
+
+# What a figure means is written there: what measures, not what shows it.
+MEANING = ("workbench/vm.py", "workbench/vm/lib.sh", "workbench/bench/*.c", "workbench/bench/*.h",
+           "workbench/bench/run.py", "workbench/bench/cases.py",
            *sorted({f"workbench/vm/jobs/{case.job}" for case in CASES}))
+
+
+def unfit(measured):
+    """Why no page is to be made of these results, None if it may be."""
+    commit = measured.run["commit"]
+    missing = measured.incomplete(CASES)
+    if missing:
+        return f"these cases were not measured, or not on both kernels: {' '.join(missing)}"
+    if measured.run["dirty"]:
+        return "there were edits that are not committed"
+    if not run.same(commit, MEANING):
+        return f"what was measured, at {commit[:12]}, is not what is measured now"
+    return None
 
 
 def write_page():
     """Of the emulator's figures, which are the same everywhere."""
     out = OUT["tcg"]
     try:
-        commit = results.read(out / "results.jsonl").run["commit"]
-        if not run.same(commit, MEANING):
-            sys.exit(f"bench: error: what was measured, at {commit[:12]}, is not what is measured now; "
-                     "run 'make bench' again")
-        missing = page.write(run.TOP, out)
+        measured = results.read(out / "results.jsonl")
     except OSError as error:
         sys.exit(f"bench: error: nothing to write about, 'make bench' measures: {error}")
-    print("bench: wrote BENCHMARKS.md" +
-          f"; not measured in that run: {' '.join(missing)}" * bool(missing))
+    why_not = unfit(measured)
+    if why_not:
+        sys.exit(f"bench: error: BENCHMARKS.md is made of a whole run: {why_not}; run 'make bench'")
+    page.write(run.TOP, out, measured)
+    print("bench: wrote BENCHMARKS.md")
 
 
 def arguments():
@@ -123,6 +147,7 @@ def main():
     options = arguments()
     check_accel(options.accel)
     cases = chosen(options)
+    check_tools()
     if options.page:
         return write_page()
     if options.check:
@@ -130,9 +155,9 @@ def main():
 
     measured = measure(cases, options.accel, options.quick)
     reached = keep(measured, cases)
-    plots.draw(measured, OUT[options.accel])
     tell(measured, reached)
-    return sys.exit(1 if measured.failures() else 0)
+    plots.draw(measured, OUT[options.accel])
+    return sys.exit(failed(measured, reached))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ MUTATIONS = [
     ("what is handed out is zero", "mm/unmapped-refill.c", "return gfp | __GFP_ZERO;", "return gfp;", "kunit"),
     ("no page misses the way back", "mm/page_alloc.c",
      "\t\treturn unmapped_alloc_catch(page, order, pageblock_flags,", "\t\treturn 0 && unmapped_alloc_catch(page, order, pageblock_flags,", "kunit"),
+    ("nor one of an order without lists per CPU", "mm/unmapped-owner.c",
+     "\t\tWRITE_ONCE(unmapped_alloc_used, true);\n", "\t\t;\n", "kunit"),
     ("no reclaim for more than what is needed", "mm/unmapped-refill.c",
      "gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_RETRY_MAYFAIL | __GFP_HIGH);", "", "kunit"),
     ("the rest of a block can be used", "mm/unmapped-zone.c",

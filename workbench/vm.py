@@ -134,7 +134,10 @@ class Machine:
                 for line in lines:
                     result = self._line(line.decode(errors="replace"), result, port,
                                         qemu, answer, echo)
-        qemu.wait(timeout=30)
+        try:
+            qemu.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            raise VMError("QEMU did not end after the VM had closed its port") from None
 
     def _line(self, line, result, port, qemu, answer, echo):
         """One line from the VM; returns the result it is part of, if any."""

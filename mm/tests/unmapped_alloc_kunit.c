@@ -1180,25 +1180,29 @@ static void unmapped_test_late_reference_high_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
+/* Of orders that the page allocator's lists per CPU have, and that they lack. */
 static void unmapped_test_put_paths(struct kunit *test)
 {
-	struct page *page[4];
+	static const unsigned int orders[] = { 0, 2, 4, PMD_ORDER };
+	struct page *page[3];
 	struct folio *folio;
-	int i;
+	int i, j;
 
-	for (i = 0; i < ARRAY_SIZE(page); i++)
-		page[i] = alloc_or_fail(test, 0);
-	__free_page(page[0]);
-	put_page(page[1]);
-	folio_put(page_folio(page[2]));
-	release_pages(&page[3], 1);
-	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
-
-	folio = unmapped_folio_alloc(GFP_KERNEL, 2);
-	KUNIT_ASSERT_NOT_NULL(test, folio);
-	folio_get(folio);
-	folio_put_refs(folio, 2);
-	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		for (j = 0; j < ARRAY_SIZE(page); j++) {
+			folio = unmapped_folio_alloc(GFP_KERNEL, orders[i]);
+			KUNIT_ASSERT_NOT_NULL(test, folio);
+			page[j] = folio_page(folio, 0);
+		}
+		put_page(page[0]);
+		folio = page_folio(page[1]);
+		folio_get(folio);
+		folio_put_refs(folio, 2);
+		release_pages(&page[2], 1);
+		__free_pages(alloc_or_fail(test, orders[i]), orders[i]);
+		drain_all();
+		expect_count(test, 0, 0);
+	}
 }
 
 /* Ordinary pages of a pageblock that has a fragment are freed as ever. */

@@ -11,6 +11,7 @@
 
 #include <linux/types.h>
 
+struct dentry;
 struct page;
 
 /* Say how many ticks each of @n operations took, under a name. */
@@ -19,6 +20,9 @@ __printf(3, 4) void bench_say(u64 ticks, unsigned long n, const char *fmt, ...);
 /* The address of a function that is not exported, NULL if there is none. */
 void *bench_lookup(const char *name);
 
+/* Measure while somebody has an unmapped page; nothing, if nobody can have one. */
+int bench_while_used(int (*measure)(void));
+
 /* Things to do; each returns 0 or an error. */
 int bench_pages(void);
 int bench_orders(void);
@@ -26,10 +30,11 @@ int bench_cold(unsigned int order);
 int bench_perpage(void);
 int bench_fragment(void);
 int bench_ipi(void);
+int bench_locks(struct dentry *dir);
 
-int bench_perpage_init(void);
-void bench_perpage_exit(void);
+int bench_perpage_init(struct dentry *dir);
 void bench_fragment_exit(void);
+void bench_locks_exit(void);
 
 /*
  * The way of those who unmap pages one by one: an allocated page is removed from

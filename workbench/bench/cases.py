@@ -7,6 +7,7 @@ are three ways of measuring:
 
 instructions: QEMU's -icount on one CPU, where the guest's clock counts them.
     Each case is run twice, and both runs have to say the same, to the last digit.
+    That is so however busy the host is, so that two VMs run at once.
 events: what the emulator can't price is counted by the kernel: flushes, calls
     between CPUs, splits, how often a lock is taken. Once.
 wall: time, with a thread of the host for each CPU. What is compared takes turns
@@ -130,21 +131,19 @@ CASES = [
 
     instructions("faults", "secret", "first touch and close of 32 MiB, warm",
                  "cost-faults", quick=True),
-    instructions("sizes", "secret", "4 KiB to 1 GiB (KiB in the name), cold, and again",
+    instructions("sizes", "secret", "4 KiB to 1 GiB (KiB in the name), cold, and once more",
                  "cost-faults", SIZES, memory=2048, timeout=900),
     instructions("processes", "secret",
-                 "1 to 8 processes with 8 MiB each, on one CPU, cold, and again",
+                 "1 to 8 processes with 8 MiB each, on one CPU, cold, and once more",
                  "cost-faults", PROCESSES),
-    population("2cpu", "secret", "1 GiB of first touches, 2 CPUs", 1, GIB, *SECRET,
+    population("secret-events", "secret", "1 GiB of first touches, 2 CPUs", 1, GIB, *SECRET,
                cpus=2, quick=True),
     Case("secret-wall", "secret", "first touch and close of 1 MiB, time, other CPUs busy (3)",
          "wall-faults", ("1024", "2"), how="wall", unit="ticks/page", cpus=4, repeats=3),
 
-    instructions("gmem", "gmem", "populating 32 MiB, on one CPU", "cost-gmem",
-                 ("32768", "mapped", "unmapped", "perpage"), kernels=("plain",), quick=True),
-    instructions("gmem-base", "gmem", "the same with the untouched kernel, which has no flag",
-                 "cost-gmem", ("32768", "mapped", "perpage"), kernels=("base",)),
-    instructions("gmem-1gib", "gmem", "populating 1 GiB, on one CPU", "cost-gmem",
+    instructions("gmem", "gmem", "populating 32 MiB, on one CPU; the untouched kernel has no flag",
+                 "cost-gmem", ("32768", "mapped", "unmapped", "perpage"), quick=True),
+    instructions("gmem-large", "gmem", "populating 1 GiB, on one CPU", "cost-gmem",
                  (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=4096, timeout=1200),
     population("gmem-events", "gmem", "populating 1 GiB, 2 CPUs, flag on", 1, GIB,
                "gmem", "unmapped", "fault", kernels=("plain",), cpus=2, quick=True),
@@ -169,18 +168,18 @@ CASES = [
                  "fork, exec, page faults; and while 64 MiB of secrets are kept (used-)",
                  "cost-rest", unit="instructions", quick=True),
 
-    population("1cpu", "scaling", "1 CPU, a program, 1 GiB", 1, GIB, *SECRET),
-    population("2cpus", "scaling", "2 CPUs, as many programs, 1 GiB in sum",
+    population("scale-1cpu", "scaling", "1 CPU, a program, 1 GiB", 1, GIB, *SECRET),
+    population("scale-2cpus", "scaling", "2 CPUs, as many programs, 1 GiB in sum",
                2, GIB // 2, *SECRET, cpus=2),
-    population("4cpus", "scaling", "4 CPUs, as many programs, 1 GiB in sum",
+    population("scale-4cpus", "scaling", "4 CPUs, as many programs, 1 GiB in sum",
                4, GIB // 4, *SECRET, cpus=4),
-    population("8cpu", "scaling", "8 CPUs, as many programs, 1 GiB in sum",
+    population("scale-8cpus", "scaling", "8 CPUs, as many programs, 1 GiB in sum",
                8, GIB // 8, *SECRET, cpus=8),
-    population("2nodes", "scaling", "2 nodes, 4 CPUs and programs, 1 GiB in sum",
+    population("scale-2nodes", "scaling", "2 nodes, 4 CPUs and programs, 1 GiB in sum",
                4, GIB // 4, *SECRET, cpus=4, nodes=2),
-    population("1gib", "scaling", "1 GiB of memory, 4 CPUs and programs, 512 MiB in sum",
+    population("scale-1gib", "scaling", "1 GiB of memory, 4 CPUs and programs, 512 MiB in sum",
                4, GIB // 8, *SECRET, cpus=4, memory=1024),
-    population("16gib", "scaling", "16 GiB of memory, 4 CPUs and programs, 1 GiB in sum",
+    population("scale-16gib", "scaling", "16 GiB of memory, 4 CPUs and programs, 1 GiB in sum",
                4, GIB // 4, *SECRET, cpus=4, memory=16384),
 ]
 

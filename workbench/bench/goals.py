@@ -18,12 +18,9 @@ class Goal:
     against: tuple = None
     compare: str = "ratio"      # ratio, percent, difference
     least: bool = False         # the limit is the least that is wanted
-    derive: object = None       # what makes the value of the results, if no figure does
 
     def values(self, results):
         """One for each run or round. Raises Missing."""
-        if self.derive:
-            return [self.derive(results)]
         values = results.values(*self.figure)
         if not self.against:
             return values
@@ -39,8 +36,15 @@ class Goal:
         unit = {"percent": " %", "difference": " more"}.get(self.compare, "")
         return f"{'at least' if self.least else 'at most'} {self.limit}{unit}"
 
-    def reached(self, value):
-        return value >= self.limit if self.least else value <= self.limit
+    def verdict(self, results):
+        """Raises Missing if that was not to be measured."""
+        try:
+            value = statistics.median(self.values(results))
+        except Missing as missing:
+            if not missing.failed:
+                raise
+            return "failed"
+        return "met" if (value >= self.limit if self.least else value <= self.limit) else "not met"
 
 
 COMPARE = {
@@ -48,18 +52,6 @@ COMPARE = {
     "percent": lambda value, other: 100 * (value / other - 1),
     "difference": lambda value, other: value - other,
 }
-
-
-def lock_rounds(results):
-    """Order-0 operations for each time that a zone's lock is taken."""
-    outcome = results.outcomes.get(("8cpu", "plain"))
-    if not outcome or outcome.status != "ok":
-        raise Missing("8cpu", "plain", outcome is not None)
-    rounds = sum(statistics.median(values) for name, values in outcome.figures.items()
-                 if name.startswith("unmapped_zone"))
-    if not rounds:
-        raise Missing("8cpu", "plain", True)
-    return 2 * 262144 / rounds
 
 
 def base(case, figure):
@@ -70,10 +62,11 @@ def plain(case, figure):
     return "plain", case, figure
 
 
-def gmem(text, case, figure, limit):
+def gmem(text, case, figure, limit, *more):
     """guest_memfd without a direct map against one that has it, on the same kernel."""
-    return Goal(text, plain(case, f"gmem-unmapped-{figure}"), limit,
-                plain(case, f"gmem-mapped-{figure}"))
+    def of(kind):
+        return plain(case, "+".join(f"gmem-{kind}-{name}" for name in (figure, *more)))
+    return Goal(text, of("unmapped"), limit, of("mapped"))
 
 
 def times_faster(text, figure):
@@ -92,29 +85,37 @@ GOALS = [
     Goal("close of `memfd_secret`: patched / untouched",
          plain("faults", "secret-close"), 0.75, base("faults", "secret-close")),
     Goal("flushes of kernel ranges for 1 GiB of faults, 2 CPUs",
-         plain("2cpu", "flush_tlb_kernel_range"), 80),
-    Goal("2 MiB splits for 1 GiB of faults", plain("2cpu", "direct_map_level2_splits"), 0),
+         plain("secret-events", "flush_tlb_kernel_range"), 80),
+    Goal("2 MiB splits for 1 GiB of faults", plain("secret-events", "direct_map_level2_splits"), 0),
     Goal("`alloc_page()` + `__free_page()`: instructions above untouched",
          plain("pages", "page-pair"), 2, base("pages", "page-pair"), "difference"),
     Goal("the same while the allocator is in use: percent above untouched",
          plain("pages", "used-page-pair"), 1, base("pages", "page-pair"), "percent"),
-    Goal("order-0 operations for each round of a zone's lock, 8 CPUs", plain("8cpu", ""), 32,
-         least=True, derive=lock_rounds),
+    Goal("the free of order 4, which has no lists per CPU: instructions above untouched",
+         plain("orders", "page-o4-free"), 2, base("orders", "page-o4-free"), "difference"),
+    Goal("order-0 operations for each time that the lock of one of its zones is taken, 8 CPUs",
+         plain("scale-8cpus", "operations-per-unmapped-lock"), 32, least=True),
 
     gmem("guest_memfd: `fallocate()` and first touch by a guest, flag on / off", "gmem",
          "fallocate-fault", 1.05),
     gmem("guest_memfd: `fallocate()`, flag on / off", "gmem", "fallocate", 1.05),
     gmem("guest_memfd: first touch by a guest, flag on / off", "gmem", "fault", 1.05),
+    gmem("guest_memfd: `fallocate()` and giving back, flag on / off", "gmem",
+         "fallocate", 1.05, "fallocate-end"),
+    gmem("guest_memfd: first touch by a guest and giving back, flag on / off", "gmem",
+         "fault", 1.05, "end"),
     gmem("guest_memfd: `fallocate()` and first touch by a guest, nothing cached, flag on / off",
          "gmem", "cold-fallocate-fault", 1.05),
     gmem("guest_memfd: first touch by a guest, nothing cached, flag on / off", "gmem", "cold-fault", 1.05),
-    gmem("guest_memfd, 1 GiB: `fallocate()` and first touch by a guest, flag on / off", "gmem-1gib",
+    gmem("guest_memfd, 1 GiB: `fallocate()` and first touch by a guest, flag on / off", "gmem-large",
          "fallocate-fault", 1.05),
-    gmem("guest_memfd, 1 GiB: first touch by a guest, flag on / off", "gmem-1gib", "fault", 1.05),
+    gmem("guest_memfd, 1 GiB: first touch by a guest, flag on / off", "gmem-large", "fault", 1.05),
     gmem("guest_memfd: `fallocate()` and first touch, flag on / off, time, 4 CPUs", "gmem-wall",
          "fallocate-fault", 1.10),
     gmem("guest_memfd: first touch by a guest, flag on / off, time, 4 CPUs", "gmem-wall",
          "fault", 1.10),
+    gmem("guest_memfd: first touch by a guest and giving back, flag on / off, time, 4 CPUs",
+         "gmem-wall", "fault", 1.10, "end"),
     times_faster("guest_memfd: `fallocate()` and first touch, time, 4 CPUs, per-page way / flag on",
                  "fallocate-fault"),
     times_faster("guest_memfd: first touch by a guest, time, 4 CPUs, per-page way / flag on",
@@ -131,16 +132,12 @@ def judge(results):
     for goal in GOALS:
         if not goal.counts(results.accel):
             continue
-        record = {"goal": goal.text, "limit": goal.limit, "least": goal.least}
         try:
-            values = goal.values(results)
-            value = statistics.median(values)
-            record.update(value=value, verdict="met" if goal.reached(value) else "not met")
-            if len(set(values)) > 1:
-                record["values"] = values
-        except Missing as missing:
-            if not missing.failed:
-                continue
-            record.update(value=None, verdict="failed")
-        records.append(record)
+            verdict = goal.verdict(results)
+        except Missing:
+            continue
+        values = goal.values(results) if verdict != "failed" else []
+        records.append({"goal": goal.text, "limit": goal.limit, "least": goal.least,
+                        "value": statistics.median(values) if values else None, "verdict": verdict,
+                        **({"values": values} if len(set(values)) > 1 else {})})
     return records

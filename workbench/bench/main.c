@@ -3,15 +3,19 @@
  * The module's parameters, and what its parts share.
  */
 
+#include <linux/debugfs.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#ifdef CONFIG_UNMAPPED_ALLOC
+#include <linux/unmapped_alloc.h>
+#endif
 
 #include "bench.h"
 
 static char *what = "pages";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, ipi, or files");
+MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, ipi, locks, or files");
 
 static uint order;
 module_param(order, uint, 0);
@@ -46,6 +50,22 @@ void *bench_lookup(const char *name)
 	return lookup(name);
 }
 
+int bench_while_used(int (*measure)(void))
+{
+	int err = 0;
+#ifdef CONFIG_UNMAPPED_ALLOC
+	struct page *page = unmapped_pages_alloc(GFP_KERNEL, 0);
+
+	if (!page)
+		return -ENOMEM;
+	err = measure();
+	unmapped_pages_free(page, 0);
+#endif
+	return err;
+}
+
+static struct dentry *dir;
+
 static int do_it(void)
 {
 	if (!strcmp(what, "pages"))
@@ -60,26 +80,34 @@ static int do_it(void)
 		return bench_fragment();
 	if (!strcmp(what, "ipi"))
 		return bench_ipi();
+	if (!strcmp(what, "locks"))
+		return bench_locks(dir);
 	return strcmp(what, "files") ? -EINVAL : 0;
+}
+
+static void stop(void)
+{
+	bench_locks_exit();
+	bench_fragment_exit();
+	debugfs_remove(dir);
 }
 
 static int __init unmapped_bench_init(void)
 {
-	int err = bench_perpage_init();
+	int err;
 
+	dir = debugfs_create_dir("unmapped_bench", NULL);
+	err = bench_perpage_init(dir);
+	err = err ?: do_it();
 	if (err)
-		return err;
-	err = do_it();
-	if (err)
-		bench_perpage_exit();
+		stop();
 	return err;
 }
 module_init(unmapped_bench_init);
 
 static void __exit unmapped_bench_exit(void)
 {
-	bench_perpage_exit();
-	bench_fragment_exit();
+	stop();
 }
 module_exit(unmapped_bench_exit);
 

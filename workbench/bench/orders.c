@@ -71,6 +71,8 @@ static const struct order_ops all_ops[] = {
 #endif
 };
 
+static const struct order_ops used = { "used-page", alloc_plain, __free_pages, bulk_plain };
+
 static int measure_warm(const struct order_ops *ops, unsigned int order)
 {
 	struct page *page = ops->alloc(order);
@@ -105,10 +107,12 @@ static int measure_bulk(const struct order_ops *ops)
 	/* The first round fills the lists. */
 	for (i = 0; i <= ROUNDS; i++) {
 		memset(pages, 0, sizeof(pages));
+		local_irq_disable();
 		start = rdtsc();
 		got = ops->bulk(pages);
 		if (i)
 			sum += rdtsc() - start;
+		local_irq_enable();
 		for (j = 0; j < got; j++)
 			ops->free(pages[j], 0);
 		if (got < BULK)
@@ -118,17 +122,28 @@ static int measure_bulk(const struct order_ops *ops)
 	return 0;
 }
 
-int bench_orders(void)
+static int measure_orders(const struct order_ops *ops)
 {
 	unsigned int order;
+	int err = 0;
+
+	for (order = 0; order <= PMD_ORDER && !err; order++)
+		err = measure_warm(ops, order);
+	return err ?: measure_bulk(ops);
+}
+
+static int measure_used(void)
+{
+	return measure_orders(&used);
+}
+
+int bench_orders(void)
+{
 	int i, err = 0;
 
-	for (i = 0; i < ARRAY_SIZE(all_ops) && !err; i++) {
-		for (order = 0; order <= PMD_ORDER && !err; order++)
-			err = measure_warm(&all_ops[i], order);
-		err = err ?: measure_bulk(&all_ops[i]);
-	}
-	return err;
+	for (i = 0; i < ARRAY_SIZE(all_ops) && !err; i++)
+		err = measure_orders(&all_ops[i]);
+	return err ?: bench_while_used(measure_used);
 }
 
 static int measure_cold(const struct order_ops *ops, unsigned int order,

@@ -58,10 +58,10 @@ static const struct ops all_ops[] = {
 	{ "page-zeroed", alloc_zeroed, free_plain },
 #ifdef CONFIG_UNMAPPED_ALLOC
 	{ "unmapped", alloc_unmapped, free_unmapped },
-	/* Once more, now that pageblocks have been the allocator's. */
-	{ "used-page", alloc_plain, free_plain },
 #endif
 };
+
+static const struct ops used = { "used-page", alloc_plain, free_plain };
 
 /* Instructions that reading the clock and the loop take, for a round. */
 static struct page *alloc_nothing(void)
@@ -150,11 +150,17 @@ static void measure(const struct ops *ops)
 	report(ops->name, "free", free, none[2]);
 }
 
+static int measure_used(void)
+{
+	measure(&used);
+	return 0;
+}
+
 int bench_pages(void)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(all_ops); i++)
 		measure(&all_ops[i]);
-	return 0;
+	return bench_while_used(measure_used);
 }

@@ -30,7 +30,6 @@
 static int (*set_invalid)(struct page *page);
 static int (*set_default)(struct page *page);
 static void (*flush_range)(unsigned long start, unsigned long end);
-static struct dentry *dir;
 
 int bench_page_unmap(struct page *page)
 {
@@ -189,20 +188,14 @@ static const struct file_operations map_fops = {
 	.write	= map_write,
 };
 
-int bench_perpage_init(void)
+int bench_perpage_init(struct dentry *dir)
 {
 	set_invalid = bench_lookup("set_direct_map_invalid_noflush");
 	set_default = bench_lookup("set_direct_map_default_noflush");
 	flush_range = bench_lookup("flush_tlb_kernel_range");
 	if (!set_invalid || !set_default || !flush_range)
 		return -ENOENT;
-	dir = debugfs_create_dir("unmapped_bench", NULL);
 	debugfs_create_file("unmap", 0200, dir, NULL, &unmap_fops);
 	debugfs_create_file("map", 0200, dir, NULL, &map_fops);
 	return 0;
-}
-
-void bench_perpage_exit(void)
-{
-	debugfs_remove(dir);
 }

@@ -2,7 +2,6 @@
 """The results as pictures, by gnuplot: SVG and PNG. A picture is drawn if all
 that it shows was measured."""
 
-import shutil
 import subprocess
 
 from bench.cases import KERNELS
@@ -10,7 +9,8 @@ from bench.results import Missing
 
 # What a time stamp counter counts, and what the clock does.
 TICKS = {"tcg": "instructions", "kvm": "ticks"}
-SECONDS = {"tcg": "seconds of 10^9 instructions", "kvm": "seconds"}
+SECONDS = {"tcg": "seconds of the VM, which go by for 10^9 instructions or while it waits",
+           "kvm": "seconds"}
 
 COLOURS = {"base": "#c0392b", "plain": "#2471a3", "other": "#7f8c8d"}
 STYLE = """
@@ -26,8 +26,6 @@ class DrawError(Exception):
 
 
 def gnuplot(out, name, size, script):
-    if not shutil.which("gnuplot"):
-        raise DrawError("gnuplot is not installed; 'make deps' does that")
     width, height = size
     size = f"size {width},{height}"
     for suffix, terminal in (("svg", f"svg {size} font 'sans-serif,13' background 'white'"),
@@ -128,24 +126,24 @@ PAGES = [
     ("memfd\\\\_create", ("base", "faults", "memfd-touch", "memfd-close"), "other"),
     ("memfd\\\\_secret\\nuntouched", ("base", "faults", "secret-touch", "secret-close"), "base"),
     ("memfd\\\\_secret\\npatched", ("plain", "faults", "secret-touch", "secret-close"), "plain"),
-    ("guest\\\\_memfd\\nflag off", ("plain", "gmem", "gmem-mapped-fault"), "other"),
-    ("guest\\\\_memfd\\nper-page", ("plain", "gmem", "gmem-perpage-fault"), "base"),
-    ("guest\\\\_memfd\\nflag on", ("plain", "gmem", "gmem-unmapped-fault"), "plain"),
+    ("guest\\\\_memfd\\nflag off", ("plain", "gmem", "gmem-mapped-fault", "gmem-mapped-end"), "other"),
+    ("guest\\\\_memfd\\nper-page", ("plain", "gmem", "gmem-perpage-fault", "gmem-perpage-end"), "base"),
+    ("guest\\\\_memfd\\nflag on", ("plain", "gmem", "gmem-unmapped-fault", "gmem-unmapped-end"), "plain"),
 ]
 
 
 def draw_pages(results, out):
     draw_bars(results, out, "pages",
-              "A page allocated and freed; touched and closed; first touched by a guest",
+              "A page allocated, touched and freed, on one CPU: without what it costs to interrupt others",
               f"{TICKS[results.accel]} a page", PAGES)
 
 
 def draw_flushes(results, out):
     event = "flush_tlb_kernel_range"
     entries = [
-        ("memfd\\\\_secret\\nuntouched", ("base", "2cpu", event), "base"),
-        ("memfd\\\\_secret\\npatched", ("plain", "2cpu", event), "plain"),
-        ("guest\\\\_memfd\\nper-page", ("plain", "gmem-perpage-events", event), "base"),
+        ("memfd\\\\_secret\\nuntouched", ("base", "secret-events", event), "base"),
+        ("memfd\\\\_secret\\npatched", ("plain", "secret-events", event), "plain"),
+        ("guest\\\\_memfd\\nper-page, 8 x 128 MiB", ("plain", "gmem-perpage-events", event), "base"),
         ("guest\\\\_memfd\\nflag on", ("plain", "gmem-events", event), "plain"),
     ]
     draw_bars(results, out, "flushes",
@@ -155,7 +153,7 @@ def draw_flushes(results, out):
 
 # === Scaling =================================================================
 
-CPUS = ((1, "1cpu"), (2, "2cpus"), (4, "4cpus"), (8, "8cpu"))
+CPUS = ((1, "scale-1cpu"), (2, "scale-2cpus"), (4, "scale-4cpus"), (8, "scale-8cpus"))
 
 
 def draw_scaling(results, out):
@@ -185,7 +183,7 @@ PICTURES = {
         "What the direct map maps by 4 KiB entries, while programs keep 128 MiB of secrets"),
     "directmap-fragmented": lambda results, out: draw_life(
         results, out, "life-fragmented", "directmap-fragmented",
-        "The same in memory of which no 2 MiB are free in one piece"),
+        "The same where no 2 MiB are free in one piece: what is mapped by 4 KiB entries"),
     "pages": draw_pages,
     "flushes": draw_flushes,
     "scaling": draw_scaling,
@@ -193,7 +191,8 @@ PICTURES = {
 
 
 def draw(results, out):
-    """All that can be drawn of the results; returns the names."""
+    """All that can be drawn of the results; returns the names. What was drawn
+    before, of other results, goes."""
     drawn = []
     for name, picture in PICTURES.items():
         for suffix in ("svg", "png"):

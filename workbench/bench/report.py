@@ -5,13 +5,19 @@ import statistics
 
 from bench.cases import GROUPS, KERNELS
 from bench.goals import GOALS, Goal
-from bench.results import Missing
+from bench.results import NOT_RUN, Missing
+
+
+VERDICTS = {"met": "met", "not met": "**NOT met**", "failed": "**FAILED**"}
+
 
 def number(value):
     if value is None:
         return "FAILED"
     if value == int(value):
         return str(int(value))
+    if abs(value) < 0.1:
+        return f"{value:.2g}"
     digits = 0 if abs(value) >= 100000 else 2 if abs(value) >= 10 else 3
     return f"{value:.{digits}f}"
 
@@ -32,8 +38,7 @@ def rows(header, lines):
 def goal_line(goal, record):
     values = record.get("values", [record["value"]])
     measured = spread(values) if record["value"] is not None else "FAILED"
-    verdict = {"met": "met", "not met": "**NOT met**", "failed": "**FAILED**"}[record["verdict"]]
-    return [goal.text, measured, goal.wanted, verdict]
+    return [goal.text, measured, goal.wanted, VERDICTS[record["verdict"]]]
 
 
 def goals_table(goals):
@@ -46,22 +51,21 @@ def ratio(base, plain):
     """Patched to untouched; round by round, as they took turns."""
     if not base or not plain:
         return "-"
-    if not any(base):
-        return "1" if not any(plain) else "-"
-    return spread([value / other for value, other in zip(plain, base) if other])
+    if not all(base):
+        return "from 0" if any(plain) else "1"
+    return spread([value / other for value, other in zip(plain, base)])
 
 
 def goal_of(results, case, figure):
     """What a row's last column says: the goals that its patched figure has."""
     said = []
     for goal in GOALS:
-        if goal.derive or goal.figure != ("plain", case, figure) or not goal.counts(results.accel):
+        if goal.figure != ("plain", case, figure) or not goal.counts(results.accel):
             continue
         try:
-            verdict = "met" if goal.reached(statistics.median(goal.values(results))) else "NOT met"
+            said.append(f"{goal.wanted}{against(goal)}: {VERDICTS[goal.verdict(results)]}")
         except Missing:
-            verdict = "FAILED"
-        said.append(f"{goal.wanted}{against(goal)}: {verdict}")
+            said.append(f"{goal.wanted}{against(goal)}: not measured")
     return "; ".join(said)
 
 
@@ -74,7 +78,9 @@ def against(goal: Goal):
 
 
 def figure_rows(results, case):
-    outcomes = {kernel: results.outcomes.get((case.name, kernel)) for kernel in KERNELS}
+    outcomes = {kernel: results.outcomes.get((case.name, kernel),
+                                             NOT_RUN if kernel in case.kernels else None)
+                for kernel in KERNELS}
     names = []
     for outcome in outcomes.values():
         names += [name for name in (outcome.figures if outcome else ()) if name not in names]
@@ -91,7 +97,7 @@ def figure_rows(results, case):
 
 def cell(outcome, values):
     if outcome and outcome.status != "ok":
-        return "**FAILED**"
+        return "**FAILED**" if outcome.status == "failed" else "**not run**"
     return spread(values) if values else "-"
 
 
@@ -108,9 +114,10 @@ def group_tables(results, run):
     for group, title in GROUPS.items():
         cases = [case for case in run if case.group == group]
         if cases:
-            lines += [f"### {title}", ""]
-        for case in cases:
-            lines += case_section(results, case)
+            lines += [f"<details><summary><b>{title}</b></summary>", ""]
+            for case in cases:
+                lines += case_section(results, case)
+            lines += ["</details>", ""]
     return lines
 
 

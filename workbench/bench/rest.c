@@ -4,8 +4,8 @@
  *
  *	rest
  *
- * Prints ticks of rdtsc a call or a page: with QEMU's -icount shift=0,
- * instructions.
+ * Prints ticks of rdtsc a call or a page, the median of many: with QEMU's
+ * -icount shift=0, instructions.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -16,8 +16,12 @@
 #include <x86intrin.h>
 
 #define PAGE	4096UL
-#define CALLS	64
-#define SIZE	(16UL << 20)
+#define PAGES	4096UL
+#define SIZE	(PAGES * PAGE)
+
+/* Odd, for the median. */
+#define CALLS	255
+#define ROUNDS	15
 
 static void fail(const char *what)
 {
@@ -33,17 +37,20 @@ static void wait_for(pid_t pid)
 		fail("a child");
 }
 
-static void fork_exit(void)
+static unsigned long long fork_exit(void)
 {
+	unsigned long long start = __rdtsc();
 	pid_t pid = fork();
 
 	if (!pid)
 		_exit(0);
 	wait_for(pid);
+	return __rdtsc() - start;
 }
 
-static void fork_exec(void)
+static unsigned long long fork_exec(void)
 {
+	unsigned long long start = __rdtsc();
 	pid_t pid = vfork();
 
 	if (!pid) {
@@ -51,26 +58,14 @@ static void fork_exec(void)
 		_exit(1);
 	}
 	wait_for(pid);
+	return __rdtsc() - start;
 }
 
-static void time_calls(const char *name, void (*call)(void))
+static unsigned long long fault(int flags)
 {
-	unsigned long long start;
-	int i;
-
-	/* The first time, other things happen. */
-	call();
-	start = __rdtsc();
-	for (i = 0; i < CALLS; i++)
-		call();
-	printf("%s %.2f\n", name, (double)(__rdtsc() - start) / CALLS);
-}
-
-static void time_faults(const char *name, int flags)
-{
-	unsigned long long start;
 	volatile char *mem;
 	unsigned long i;
+	unsigned long long start;
 
 	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
@@ -78,8 +73,42 @@ static void time_faults(const char *name, int flags)
 	start = __rdtsc();
 	for (i = 0; i < SIZE; i += PAGE)
 		mem[i] = 1;
-	printf("%s %.2f\n", name, (double)(__rdtsc() - start) * PAGE / SIZE);
-	munmap((void *)mem, SIZE);
+	start = __rdtsc() - start;
+	if (munmap((void *)mem, SIZE))
+		fail("munmap");
+	return start;
+}
+
+static unsigned long long fault_private(void)
+{
+	return fault(MAP_PRIVATE);
+}
+
+static unsigned long long fault_shared(void)
+{
+	return fault(MAP_SHARED);
+}
+
+static int compare(const void *a, const void *b)
+{
+	unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The median: the first time empty lists and caches are met, and now and then a
+ * timer's tick, or what others had put off.
+ */
+static double median(unsigned long long (*timed)(void), unsigned int times)
+{
+	unsigned long long ticks[CALLS];
+	unsigned int i;
+
+	for (i = 0; i < times; i++)
+		ticks[i] = timed();
+	qsort(ticks, times, sizeof(*ticks), compare);
+	return ticks[times / 2];
 }
 
 int main(int argc, char **argv)
@@ -87,9 +116,9 @@ int main(int argc, char **argv)
 	(void)argv;
 	if (argc > 1)
 		return 0;
-	time_calls("fork", fork_exit);
-	time_calls("exec", fork_exec);
-	time_faults("fault-private", MAP_PRIVATE);
-	time_faults("fault-shared", MAP_SHARED);
+	printf("fork %.2f\n", median(fork_exit, CALLS));
+	printf("exec %.2f\n", median(fork_exec, CALLS));
+	printf("fault-private %.2f\n", median(fault_private, ROUNDS) / PAGES);
+	printf("fault-shared %.2f\n", median(fault_shared, ROUNDS) / PAGES);
 	return 0;
 }

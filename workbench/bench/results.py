@@ -9,7 +9,7 @@ run     started (UTC), commit (of this repository), dirty (true: with edits that
 kernel  kernel (base: untouched, plain: patched), release, config_sha256,
         image_sha256 (of the bzImage)
 case    case, group, title, how (instructions, events, wall, real), kernel, status (ok,
-        failed), seconds, cpus, nodes, memory (MiB), error (text, if it failed)
+        failed, not run), seconds, cpus, nodes, memory (MiB), error (text, if it failed)
 figure  case, kernel, figure (name), unit, values (a list: one for each run, or for
         each round, in order), value (their median)
 series  case, kernel, x (seconds of the VM since its boot), kb_4k, kb_2m, kb_1g
@@ -52,6 +52,9 @@ class Outcome:
         self.error = str(error)
 
 
+NOT_RUN = Outcome("", "", status="not run")
+
+
 class Results:
     def __init__(self):
         self.run = {}
@@ -63,19 +66,27 @@ class Results:
         return self.run.get("accel", "tcg")
 
     def values(self, kernel, case, figure):
+        """Of a figure, or of the sum of several: "one+another"."""
         outcome = self.outcomes.get((case, kernel))
-        if not outcome:
+        if not outcome or outcome.status == "not run":
             raise Missing(case, kernel, False)
-        # A case that worked and lacks a figure that a goal wants has failed too.
-        if outcome.status != "ok" or figure not in outcome.figures:
+        names = figure.split("+")
+        # A case that worked and lacks a figure that somebody wants has failed too.
+        if outcome.status != "ok" or not outcome.figures.keys() >= set(names):
             raise Missing(case, kernel, True)
-        return outcome.figures[figure]
+        return [sum(values) for values in zip(*(outcome.figures[name] for name in names))]
 
     def value(self, kernel, case, figure):
         return statistics.median(self.values(kernel, case, figure))
 
     def failures(self):
-        return [outcome for outcome in self.outcomes.values() if outcome.status != "ok"]
+        return [outcome for outcome in self.outcomes.values() if outcome.status == "failed"]
+
+    def incomplete(self, cases):
+        """The names of those cases that did not run on all their kernels."""
+        return [case.name for case in cases
+                if any(self.outcomes.get((case.name, kernel), NOT_RUN).status == "not run"
+                       for kernel in case.kernels)]
 
 
 def outcome_records(case, outcome):
@@ -100,7 +111,8 @@ def write(path, results, cases, goals):
                 for name, kernel in results.kernels.items()]
     for case in cases:
         for kernel in case.kernels:
-            records += outcome_records(case, results.outcomes[case.name, kernel])
+            records += outcome_records(case, results.outcomes.get(
+                (case.name, kernel), dataclasses.replace(NOT_RUN, case=case.name, kernel=kernel)))
     records += [{"record": "goal", **goal} for goal in goals]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run cases, and say what they told."""
 
+import concurrent.futures
 import hashlib
+import os
 import pathlib
 import subprocess
 import time
@@ -40,7 +42,8 @@ def kernel_identity(kernel):
 
 
 def take(case, outcome, said):
-    """The lines of a run: "NAME VALUE [UNIT]", "series X 4K 2M 1G", "phase NAME X"."""
+    """The lines of a run: "NAME VALUE [UNIT]", "series X 4K 2M 1G", "phase NAME X".
+    A value without a unit is in the case's, and for as much as the case does."""
     for line in said:
         name, *words = line.split()
         if name == "series":
@@ -48,8 +51,9 @@ def take(case, outcome, said):
         elif name == "phase":
             outcome.phases.append((words[0], float(words[1])))
         else:
-            outcome.figures.setdefault(name, []).append(float(words[0]) / case.per)
-            outcome.units[name] = words[1] if len(words) > 1 else case.unit
+            value, *unit = words
+            outcome.figures.setdefault(name, []).append(float(value) / (1 if unit else case.per))
+            outcome.units[name] = unit[0] if unit else case.unit
 
 
 def check_same(first, second):
@@ -75,30 +79,48 @@ def merge(case, outcome, once):
     outcome.series, outcome.phases = once.series, once.phases
 
 
-def run_once(case, kernel, number, outcome):
+def run_once(case, kernel, number):
     """Boot one VM for a case; what goes wrong is kept in the outcome."""
     print(f"bench: {case.name}, {KERNELS[kernel]}, {case.how}" +
           (f", run {number} of {case.runs}" if case.runs > 1 else ""), flush=True)
+    once = Outcome(case.name, kernel)
     start = time.monotonic()
     try:
-        once = Outcome(case.name, kernel)
         machine = vm.run_job(IMAGES[kernel], f"bench-{case.name}-{kernel}-{number}", case.job,
                              case.args, **case.machine())
         take(case, once, machine.said)
         if not once.figures:
             raise vm.VMError("the job said nothing")
-        merge(case, outcome, once)
-    except (vm.VMError, ValueError, IndexError) as error:
+    except (vm.VMError, OSError, ValueError, IndexError) as error:
+        once.fail(error)
+    once.seconds = time.monotonic() - start
+    return once
+
+
+def add(case, outcome, once):
+    """One more run to the others of a case on a kernel."""
+    outcome.seconds += once.seconds
+    try:
+        if once.status != "ok":
+            raise vm.VMError(once.error)
+        if outcome.status == "ok":
+            merge(case, outcome, once)
+    except vm.VMError as error:
         outcome.fail(error)
-        print(f"bench: FAILED: {case.name}, {KERNELS[kernel]}: {error}", flush=True)
-    outcome.seconds += time.monotonic() - start
+        print(f"bench: FAILED: {case.name}, {KERNELS[outcome.kernel]}: {error}", flush=True)
+
+
+def at_once(case):
+    """How many VMs may run side by side: instructions are the same however busy
+    the host is, nothing else is."""
+    return min(2, os.cpu_count()) if case.how == "instructions" else 1
 
 
 def run_case(case):
     """All runs of a case on its kernels, which take turns."""
     outcomes = {kernel: Outcome(case.name, kernel) for kernel in case.kernels}
-    for number in range(1, case.runs + 1):
-        for kernel, outcome in outcomes.items():
-            if outcome.status == "ok":
-                run_once(case, kernel, number, outcome)
+    turns = [(kernel, number) for number in range(1, case.runs + 1) for kernel in case.kernels]
+    with concurrent.futures.ThreadPoolExecutor(at_once(case)) as pool:
+        for once in pool.map(lambda turn: run_once(case, *turn), turns):
+            add(case, outcomes[once.kernel], once)
     return outcomes

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The benchmarks: what they must not accept, and must not leave out."""
 
+import contextlib
+import importlib.util
+import io
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 WORKBENCH = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(WORKBENCH))
+import bench  # noqa: E402
 import vm  # noqa: E402
-from bench import goals, report, results, run  # noqa: E402
+from bench import goals, plots, report, results, run, summary  # noqa: E402
 from bench.cases import BY_NAME, CASES, GROUPS, HARDWARE, available  # noqa: E402
 
 
@@ -27,6 +32,14 @@ def measured(*outcomes):
     made.run = {"commit": "0" * 40, "dirty": False, "quick": True, "started": "", "seconds": 0, "qemu": "",
                 "host_cpus": 1, "cases": [one.case for one in outcomes]}
     return made
+
+
+def load_command():
+    """workbench/bench.py, whose name is that of the package, too."""
+    spec = importlib.util.spec_from_file_location("bench_command", WORKBENCH / "bench.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 PLAIN = {"unmapped_pair": [640.0, 640.0], "unmapped_alloc": [111.0, 111.0]}
@@ -63,7 +76,7 @@ class Bench(unittest.TestCase):
     def test_nothing_said_is_shown(self):
         failed = results.Outcome("rest", "plain", status="failed", error="no verdict")
         text = report.markdown(measured(failed), [], [BY_NAME["rest"]])
-        self.assertIn("| all | instructions | - | **FAILED** |", text)
+        self.assertIn("| all | instructions | **not run** | **FAILED** |", text)
 
     def test_written_and_read(self):
         what = measured(outcome("pages", "base", page_pair=[1.0, 1.0]), outcome("pages", "plain", **PLAIN))
@@ -82,6 +95,9 @@ class Bench(unittest.TestCase):
         for goal in goals.GOALS:
             for kernel, case, _ in filter(None, (goal.figure, goal.against)):
                 self.assertIn(kernel, BY_NAME[case].kernels)
+        for entry in summary.ENTRIES:
+            for kernel, case, _ in (entry.without, entry.having):
+                self.assertIn(kernel, BY_NAME[case].kernels)
 
     def test_hardware(self):
         """Nothing of it runs in the emulator, counts instructions, or says it did."""
@@ -89,18 +105,104 @@ class Bench(unittest.TestCase):
             self.assertEqual(case.machine()["accel"], "kvm")
             self.assertNotIn("-icount", case.machine()["extra"])
             self.assertNotIn("instructions", case.unit + case.how)
-        what = measured(outcome("pages", "plain", **PLAIN), outcome("2cpu", "plain", flush_tlb_kernel_range=[38]))
-        what.outcomes["2cpu", "plain"].figures = {"flush_tlb_kernel_range": [38]}
+        what = measured(outcome("pages", "plain", **PLAIN), outcome("secret-events", "plain"))
+        what.outcomes["secret-events", "plain"].figures = {"flush_tlb_kernel_range": [38]}
         what.run["accel"] = "kvm"
         self.assertNotIn(110, [goal["limit"] for goal in goals.judge(what)])
         self.assertIn(80, [goal["limit"] for goal in goals.judge(what)])
 
     def test_bad_input(self):
-        for words in (["nothing"], ["--accel", "nothing"], ["ipi"]):
+        names = [case.name for case in CASES]
+        for words, there in ((["nothing"], names), (["--accel", "nothing"], ["tcg", "kvm"]), (["ipi"], names)):
             done = subprocess.run([WORKBENCH / "bench.py", "--check", *words], stderr=subprocess.PIPE, text=True,
                                   check=False)
-            self.assertNotEqual(done.returncode, 0)
-            self.assertIn("there is", done.stderr)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr.split("there are: ")[1].split(), there)
+
+    def test_taken(self):
+        """A unit of its own: the value is not for as much as the case does."""
+        once = results.Outcome("scale-1gib", "plain")
+        run.take(BY_NAME["scale-1gib"], once, ["calls 100", "locks 0.5 locks", "series 1 2 3 4", "phase load 2"])
+        self.assertEqual(once.figures, {"calls": [200.0], "locks": [0.5]})
+        self.assertEqual(once.units, {"calls": "events/GiB", "locks": "locks"})
+        self.assertEqual((once.series, once.phases), ([(1.0, 2.0, 3.0, 4.0)], [("load", 2.0)]))
+
+    def test_sums(self):
+        what = measured(outcome("faults", "base", touch=[1.0, 2.0], close=[10.0, 20.0]))
+        self.assertEqual(what.values("base", "faults", "touch+close"), [11.0, 22.0])
+        with self.assertRaises(results.Missing) as missing:
+            what.values("base", "faults", "touch+nothing")
+        self.assertTrue(missing.exception.failed)
+
+    def test_ratios(self):
+        self.assertEqual(report.ratio([262144], [38]), "0.00014")
+        self.assertEqual(report.ratio([0], [0]), "1")
+        self.assertEqual(report.ratio([0], [5]), "from 0")
+        self.assertEqual(report.ratio([10.0, 20.0], [5.0, 20.0]), "0.750 (0.500 to 1)")
+
+    def run_command(self, said, *names):
+        """The whole command, with jobs that say this; what it returned, printed, and wrote."""
+        command = load_command()
+
+        def job(_image, name, *_args, **_options):
+            text = said(name)
+            if isinstance(text, Exception):
+                raise text
+            return mock.Mock(said=text)
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+            out = pathlib.Path(folder)
+            printed = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            for what in (mock.patch.object(vm, "run_job", job), mock.patch.object(run, "TOP", out),
+                         mock.patch.object(run, "identity", lambda: measured().run),
+                         mock.patch.object(run, "kernel_identity", lambda kernel: {
+                             "release": "7", "config_sha256": "0" * 64, "image_sha256": "0" * 64}),
+                         mock.patch.object(command, "OUT", {"tcg": out}), mock.patch.object(plots, "draw"),
+                         mock.patch.object(sys, "argv", ["bench", *names])):
+                stack.enter_context(what)
+            with self.assertRaises(SystemExit) as ended:
+                command.main()
+            return ended.exception.code, printed.getvalue(), (out / "results.md").read_text(), \
+                results.read(out / "results.jsonl")
+
+    def test_a_vm_fails(self):
+        """It is in the table, with its log, and the command fails; the others are measured."""
+        for error in (vm.VMError("the console's end"), ConnectionResetError("the console's end")):
+            status, printed, table, _ = self.run_command(
+                lambda name: error if "rest-plain" in name else ["fork 5"], "rest", "processes")
+            self.assertEqual(status, 1)
+            self.assertIn("FAILED: rest, patched", printed)
+            self.assertIn("the console's end", table)
+            self.assertIn("| fork | instructions | 5 | **FAILED** | - |", table)
+            self.assertIn("| fork | instructions/page | 5 | 5 | 1 |", table)
+
+    def test_a_figure_is_missing(self):
+        """That a goal wants: a failure, though every VM was fine."""
+        self.assertEqual(self.run_command(lambda name: ["fork 5"], "rest")[0], 0)
+        status, printed, table, _ = self.run_command(lambda name: ["page-pair 5"], "pages")
+        self.assertEqual(status, 1)
+        self.assertIn("bench: FAILED: order-0 alloc", printed)
+        self.assertIn("**FAILED**", table)
+
+    def test_not_run(self):
+        """What a run that was interrupted, or is of some cases, lacks; no page is made of it."""
+        class Stop(Exception):
+            pass
+        written = {}
+
+        def write(path, what, cases, reached):
+            results_write(path, what, cases, reached)
+            written["back"] = results.read(path)
+            written["text"] = report.markdown(what, reached, cases)
+            raise Stop
+
+        results_write = results.write
+        with mock.patch.object(results, "write", write), self.assertRaises(Stop):
+            self.run_command(lambda name: ["page-pair 5"], "rest", "pages")
+        self.assertIn("| all | instructions | **not run** | **not run** |", written["text"])
+        self.assertIn("rest", written["back"].incomplete(CASES))
+        self.assertNotIn("pages", written["back"].incomplete([BY_NAME["pages"]]))
+        self.assertIn("rest", load_command().unfit(written["back"]))
 
 
 if __name__ == "__main__":
