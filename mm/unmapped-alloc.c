@@ -42,7 +42,9 @@
  * unmapped_pcp::lock nests in nothing and nothing nests in it, except that the
  * check for tests takes it by itself. The direct map is only changed without
  * spinlocks; it has locks of its own (cpa_lock and init_mm's mmap_lock on x86)
- * and waits for other CPUs. The page allocator's free path comes here without
+ * and waits for other CPUs. Others reclaim with init_mm's mmap_lock, so reclaim
+ * leaves what needs it to a work item that holds nothing but mem_hotplug_lock,
+ * for reading. The page allocator's free path comes here without
  * a lock of its own.
  *
  * Memory cost: about 1 KiB for each node and zone, and 16 bytes more for each
@@ -57,6 +59,7 @@
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/kmsan.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -134,6 +137,8 @@ struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
 		charge_cache(-(1L << order));
 		page_alloc_account(page, order, gfp, ALLOC_DEFAULT);
 	}
+	/* Zeroed; of no-zero pages nobody reads what has not been written. */
+	kmsan_alloc_page(page, order, gfp | __GFP_ZERO);
 	if (order && (gfp & __GFP_COMP))
 		prep_compound_page(page, order);
 	set_page_refcounted(page);

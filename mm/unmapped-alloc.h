@@ -111,8 +111,8 @@ struct unmapped_pcp {
 struct unmapped_zone {
 	/**
 	 * @lock: protects all fields but @pcp and @deferred. Taken from any
-	 * context except NMI, therefore always with interrupts off. Only the
-	 * xarray lock of the fragments nests inside.
+	 * context except NMI, therefore always with interrupts off. For what
+	 * nests inside see the top of unmapped-alloc.c.
 	 */
 	spinlock_t lock;
 	/**
@@ -238,6 +238,7 @@ void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool lost);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
 bool unmapped_zone_break_block(struct unmapped_zone *uz);
+void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block);
 unsigned long unmapped_zone_nr_pcp(const struct unmapped_zone *uz);
 void unmapped_zone_count(struct unmapped_zone *uz, struct unmapped_count *sum);
 void unmapped_alloc_count(int nid, struct unmapped_count *sum);
@@ -248,6 +249,7 @@ int unmapped_map_remove(struct page *page, unsigned int order);
 int unmapped_map_restore(struct page *page, unsigned int order);
 void unmapped_map_flush(struct page **pages, unsigned int nr,
 			unsigned int order);
+void unmapped_map_collapse(struct page **pages, unsigned int nr);
 
 /* unmapped-refill.c: from the page allocator */
 void unmapped_refill_init(struct unmapped_node *node);
@@ -279,6 +281,7 @@ void unmapped_disown(struct page *page, unsigned int order);
 void unmapped_fragments_to_block(struct page *page);
 int unmapped_block_to_fragments(struct page *page);
 void unmapped_block_to_nozero(struct page *page);
+void unmapped_forget_area(struct page *page);
 
 /* unmapped-window.c: a mapping of one page for one CPU */
 int unmapped_window_init(void);
@@ -286,11 +289,15 @@ void unmapped_clear_page(struct page *page);
 
 /* Points where a test puts itself between the allocator and the kernel. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
+void unmapped_direct_map_collapse(struct page **pages, unsigned int nr);
+void unmapped_map_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
 int unmapped_prepare_for_image(struct notifier_block *nb, unsigned long action,
 			       void *data);
+int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
+			     void *data);
 
 /* What is a page to the allocator, given the flags of its pageblock? */
 static inline enum unmapped_kind

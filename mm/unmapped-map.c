@@ -7,9 +7,12 @@
  */
 
 #include <linux/error-injection.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -100,4 +103,106 @@ int unmapped_map_restore(struct page *page, unsigned int order)
 		unmapped_map_flush(&page, 1, order);
 	}
 	return err;
+}
+
+/* === Large entries ======================================================= */
+
+VISIBLE_IF_KUNIT void unmapped_direct_map_collapse(struct page **pages,
+						   unsigned int nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_direct_map_collapse, pages, nr);
+
+	direct_map_collapse(pages, nr);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_direct_map_collapse);
+
+/*
+ * Where entries are still to be made large: all areas between two page frame
+ * numbers, as reclaim has no memory to remember each.
+ */
+static DEFINE_SPINLOCK(collapse_lock);
+static unsigned long collapse_start = ULONG_MAX;
+static unsigned long collapse_end;
+
+static void note_areas(struct page **pages, unsigned int nr)
+{
+	unsigned long pfn;
+	unsigned int i;
+
+	guard(spinlock)(&collapse_lock);
+	for (i = 0; i < nr; i++) {
+		pfn = ALIGN_DOWN(page_to_pfn(pages[i]), UNMAPPED_BLOCK_PAGES);
+		collapse_start = min(collapse_start, pfn);
+		collapse_end = max(collapse_end, pfn + UNMAPPED_BLOCK_PAGES);
+	}
+}
+
+/* Up to @max areas from *@pfn on; returns how many, and where to go on. */
+static unsigned int find_areas(unsigned long *pfn, unsigned long end,
+			       struct page **pages, unsigned int max)
+{
+	unsigned int nr = 0;
+
+	for (; *pfn < end && nr < max; *pfn += UNMAPPED_BLOCK_PAGES) {
+		pages[nr] = pfn_to_online_page(*pfn);
+		nr += !!pages[nr];
+	}
+	return nr;
+}
+
+static void collapse_late(struct work_struct *work)
+{
+	struct page *pages[16];
+	unsigned long pfn, end;
+	unsigned int nr;
+
+	scoped_guard(spinlock, &collapse_lock) {
+		pfn = collapse_start;
+		end = collapse_end;
+		collapse_start = ULONG_MAX;
+		collapse_end = 0;
+	}
+
+	/* Memory that is being removed has no page to look at. */
+	get_online_mems();
+	while ((nr = find_areas(&pfn, end, pages, ARRAY_SIZE(pages)))) {
+		unmapped_direct_map_collapse(pages, nr);
+		cond_resched();
+	}
+	put_online_mems();
+}
+
+static DECLARE_WORK(collapse_work, collapse_late);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Wait until what unmapped_map_collapse() left for later is done. */
+void unmapped_map_collapse_wait(void)
+{
+	flush_work(&collapse_work);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_map_collapse_wait);
+#endif
+
+/**
+ * unmapped_map_collapse() - make the entries of restored chunks large again
+ * @pages: first pages of the chunks.
+ * @nr: number of chunks; may be 0.
+ *
+ * Reclaim comes here with whatever locks its caller has, init_mm's mmap_lock for
+ * one (vmemmap_remap_range()), and this needs that lock. So for reclaim a work
+ * item does it a moment later; the pages are good to use before.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_map_collapse(struct page **pages, unsigned int nr)
+{
+	if (!nr)
+		return;
+
+	if (!(current->flags & PF_MEMALLOC)) {
+		unmapped_direct_map_collapse(pages, nr);
+		return;
+	}
+	note_areas(pages, nr);
+	queue_work(system_dfl_wq, &collapse_work);
 }

@@ -21,12 +21,12 @@
 #include "unmapped-alloc.h"
 
 /**
- * struct unmapped_map - the owned pages of an area that has fragments
+ * struct area_map - the owned pages of an area that has fragments
  * @rcu: frees the map behind readers.
  * @nr_owned: number of bits set in @owned.
  * @owned: a bit for each page of the area.
  */
-struct unmapped_map {
+struct area_map {
 	struct rcu_head rcu;
 	unsigned int nr_owned;
 	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
@@ -82,7 +82,7 @@ static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
  */
 bool unmapped_fragment(const struct page *page)
 {
-	struct unmapped_map *map;
+	struct area_map *map;
 
 	guard(rcu)();
 	map = xa_load(&unmapped_maps, area_index(page));
@@ -106,11 +106,10 @@ enum unmapped_kind unmapped_kind(const struct page *page)
  * Find the area's map or insert @new, and leave with the xarray locked. If it
  * may have to allocate and @gfp lets it sleep, interrupts must be on.
  */
-static struct unmapped_map *lock_map(struct page *page,
-				     struct unmapped_map *new, gfp_t gfp,
-				     unsigned long *flags)
+static struct area_map *lock_map(struct page *page, struct area_map *new,
+				 gfp_t gfp, unsigned long *flags)
 {
-	struct unmapped_map *map;
+	struct area_map *map;
 
 	xa_lock_irqsave(&unmapped_maps, *flags);
 	/* May drop the lock to allocate, but not after the exchange. */
@@ -121,7 +120,7 @@ static struct unmapped_map *lock_map(struct page *page,
 static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 			bool *first)
 {
-	struct unmapped_map *map, *new;
+	struct area_map *map, *new;
 	unsigned long flags;
 	int err;
 
@@ -167,7 +166,7 @@ int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
 }
 
 /* Erase the area's map once nothing of it is left to tell. */
-static void erase_map(struct page *page, struct unmapped_map *map)
+static void erase_map(struct page *page, struct area_map *map)
 {
 	lockdep_assert_held(&unmapped_maps.xa_lock);
 
@@ -178,7 +177,7 @@ static void erase_map(struct page *page, struct unmapped_map *map)
 
 static void disown_fragment(struct page *page, unsigned int order)
 {
-	struct unmapped_map *map;
+	struct area_map *map;
 	unsigned long flags;
 
 	xa_lock_irqsave(&unmapped_maps, flags);
@@ -218,7 +217,7 @@ void unmapped_disown(struct page *page, unsigned int order)
  */
 void unmapped_fragments_to_block(struct page *page)
 {
-	struct unmapped_map *map;
+	struct area_map *map;
 	unsigned long flags;
 
 	mark_area(page, PB_unmapped_block, true);
@@ -260,4 +259,25 @@ int unmapped_block_to_fragments(struct page *page)
 void unmapped_block_to_nozero(struct page *page)
 {
 	mark_area(page, PB_unmapped_nozero, true);
+}
+
+/**
+ * unmapped_forget_area() - an area's memory is gone
+ * @page: first page of a PMD-size area that went offline.
+ *
+ * What is left there are pages that the hardware reported as bad. Other memory
+ * may be in their place one day.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_forget_area(struct page *page)
+{
+	struct area_map *map;
+	unsigned long flags;
+
+	xa_lock_irqsave(&unmapped_maps, flags);
+	map = xa_load(&unmapped_maps, area_index(page));
+	if (map)
+		erase_map(page, map);
+	xa_unlock_irqrestore(&unmapped_maps, flags);
 }

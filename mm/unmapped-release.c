@@ -20,7 +20,6 @@
 #include <linux/oom.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/set_memory.h>
 #include <linux/shrinker.h>
 #include <linux/suspend.h>
 #include <linux/swap.h>
@@ -104,7 +103,7 @@ static unsigned long release_pages_of(struct unmapped_zone *uz,
 
 	do {
 		good = collect(uz, nr_pages - freed, all, &r);
-		direct_map_collapse(r.page, r.nr);
+		unmapped_map_collapse(r.page, r.nr);
 		for (i = 0; i < r.nr; i++)
 			give_back(uz, r.page[i], r.order[i]);
 		mm_account_reclaimed_pages(r.nr_pages);
@@ -308,21 +307,32 @@ static struct notifier_block oom_notifier = {
 	.notifier_call = release_before_oom_kill,
 };
 
-/* Give everything back. Returns the number of pages that are in use. */
-static unsigned long drain_all_nodes(void)
+/* Give everything back, if nothing is in use. Returns what is still owned. */
+static unsigned long drain_all_of(int nid)
 {
 	struct unmapped_count count;
-	unsigned long used = 0;
+
+	unmapped_alloc_drain(nid);
+	unmapped_alloc_count(nid, &count);
+	if (count.owned && !count.used) {
+		/* The rest of blocks that lost a page. */
+		while (break_blocks(nid))
+			;
+		unmapped_alloc_count(nid, &count);
+	}
+	return count.owned;
+}
+
+static unsigned long drain_all_nodes(void)
+{
+	unsigned long owned = 0;
 	int nid;
 
 	/* A CPU's batch of folios may have the last reference to some. */
 	lru_add_drain_all();
-	for_each_online_node(nid) {
-		unmapped_alloc_drain(nid);
-		unmapped_alloc_count(nid, &count);
-		used += count.used;
-	}
-	return used;
+	for_each_online_node(nid)
+		owned += drain_all_of(nid);
+	return owned;
 }
 
 /*
@@ -335,17 +345,18 @@ VISIBLE_IF_KUNIT int unmapped_prepare_for_image(struct notifier_block *nb,
 						unsigned long action,
 						void *data)
 {
-	unsigned long used;
+	unsigned long owned;
 
 	switch (action) {
 	case PM_HIBERNATION_PREPARE:
 		unmapped_refill_stop(true);
-		used = drain_all_nodes();
-		if (!used)
+		/* With nothing left and no refills, nothing can be handed out. */
+		owned = drain_all_nodes();
+		if (!owned)
 			break;
 		unmapped_refill_stop(false);
 		pr_info("no hibernation, %lu pages must not be in the image\n",
-			used);
+			owned);
 		return notifier_from_errno(-EBUSY);
 	case PM_POST_HIBERNATION:
 		unmapped_refill_stop(false);
@@ -355,16 +366,49 @@ VISIBLE_IF_KUNIT int unmapped_prepare_for_image(struct notifier_block *nb,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_prepare_for_image);
 
-/* Memory that goes offline can't have free pages that the cache holds. */
-static int drain_before_offline(struct notifier_block *nb,
-				unsigned long action, void *data)
+static void each_area(const struct memory_notify *range, enum pageblock_bits bit,
+		      void (*what)(struct page *page))
 {
-	struct memory_notify *arg = data;
+	unsigned long pfn = range->start_pfn;
+	struct page *page;
 
-	if (action == MEM_GOING_OFFLINE)
-		unmapped_alloc_drain(pfn_to_nid(arg->start_pfn));
+	for (; pfn < range->start_pfn + range->nr_pages;
+	     pfn += UNMAPPED_BLOCK_PAGES) {
+		page = pfn_to_page(pfn);
+		if (get_pfnblock_flags(page, pfn) & BIT(bit))
+			what(page);
+	}
+}
+
+static void break_block(struct page *page)
+{
+	unmapped_zone_break_this(unmapped_page_zone(page), page);
+}
+
+/*
+ * Memory that goes offline can't have free pages that the cache holds. Nothing
+ * of it is in use then, but a page that the hardware reported as bad may be what
+ * is left of a block.
+ */
+VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
+					      unsigned long action, void *data)
+{
+	const struct memory_notify *range = data;
+	int nid = pfn_to_nid(range->start_pfn);
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		unmapped_alloc_drain(nid);
+		each_area(range, PB_unmapped_block, break_block);
+		unmapped_alloc_drain(nid);
+		break;
+	case MEM_OFFLINE:
+		each_area(range, PB_unmapped_fragment, unmapped_forget_area);
+		break;
+	}
 	return NOTIFY_OK;
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_memory_callback);
 
 /**
  * unmapped_release_init_node() - prepare a node for giving memory back
@@ -390,6 +434,6 @@ int __init unmapped_release_init(void)
 
 	register_oom_notifier(&oom_notifier);
 	pm_notifier(unmapped_prepare_for_image, 0);
-	hotplug_memory_notifier(drain_before_offline, DEFAULT_CALLBACK_PRI);
+	hotplug_memory_notifier(unmapped_memory_callback, DEFAULT_CALLBACK_PRI);
 	return 0;
 }

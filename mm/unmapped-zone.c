@@ -67,9 +67,10 @@ static struct page *free_buddy(struct page *page, unsigned int order)
 	unsigned long pfn = page_to_pfn(page);
 	struct page *buddy = page + (__find_buddy_pfn(pfn, order) - pfn);
 
-	if (PageUnmappedFree(buddy) && page_private(buddy) == order)
-		return buddy;
-	return NULL;
+	if (!PageUnmappedFree(buddy) || page_private(buddy) != order)
+		return NULL;
+	/* The boundary of a node can be inside of an area. */
+	return page_zone_id(buddy) == page_zone_id(page) ? buddy : NULL;
 }
 
 /* Put a chunk on the lists, merged with its free neighbours up to a block. */
@@ -534,6 +535,16 @@ static void move_chunks_locked(struct unmapped_zone *uz, struct page *block)
 	}
 }
 
+static bool break_block_locked(struct unmapped_zone *uz, struct page *block)
+{
+	lockdep_assert_held(&uz->lock);
+
+	if (unmapped_block_to_fragments(block))
+		return false;
+	move_chunks_locked(uz, block);
+	return true;
+}
+
 /**
  * unmapped_zone_break_block() - let the free part of a used block be released
  * @uz: the zone.
@@ -550,12 +561,28 @@ bool unmapped_zone_break_block(struct unmapped_zone *uz)
 
 	guard(spinlock_irqsave)(&uz->lock);
 	block = partial_block_locked(uz);
-	if (!block || unmapped_block_to_fragments(block))
-		return false;
-	move_chunks_locked(uz, block);
-	return true;
+	return block && break_block_locked(uz, block);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_block);
+
+/**
+ * unmapped_zone_break_this() - let the free part of this block be released
+ * @uz: its zone.
+ * @block: first page of an area, perhaps no longer a block.
+ *
+ * Does nothing if there is no memory for it, which is left to the caller to
+ * find out.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block)
+{
+	guard(spinlock_irqsave)(&uz->lock);
+	/* What is free as a whole need not be broken. */
+	if (unmapped_kind(block) == UNMAPPED_BLOCK &&
+	    !(PageUnmappedFree(block) && page_private(block) == PMD_ORDER))
+		break_block_locked(uz, block);
+}
 
 /* === Counting, checking ================================================== */
 

@@ -397,6 +397,21 @@ def group_numa(suite):
         yield f"2 nodes: {name}", verdict, detail
 
 
+def group_unplug(suite):
+    """memory that is unplugged after it kept secrets"""
+    # Both DIMMs are in the fifth GiB of addresses.
+    dimms = ["-m", "size=1024M,slots=2,maxmem=3G", "-object", "memory-backend-ram,id=m0,size=1024M",
+             "-numa", "node,nodeid=0,memdev=m0", "-numa", "node,nodeid=1"]
+    for number in range(2):
+        dimms += ["-object", f"memory-backend-ram,id=d{number},size=512M",
+                  "-device", f"pc-dimm,id=dimm{number},memdev=d{number},node=1"]
+    machine = suite.boot("unplug", "unplug", timeout=120, extra=tuple(dimms),
+                         answer=lambda machine, qemu: machine.qmp(qemu, ("device_del", {"id": "dimm1"})))
+    kib = {name: int(value) for name, value in (line.split(": ") for line in machine.said)}
+    yield result("half of a GiB is unplugged", kib["before"] - kib["after"] == 512 << 10, f"{kib} kB")
+    yield result("the other half keeps secrets again", machine.done)
+
+
 def group_kvm(suite):
     """kselftest: KVM's, with guest memory that has no direct map"""
     yield from kvm_results("kvm", suite, KVM_KSELFTESTS)

@@ -167,25 +167,27 @@ class Machine:
         except FileNotFoundError:
             return ""
 
-    def count_secrets(self, qemu):
-        """How many secrets are anywhere in the VM's memory? (QMP pmemsave)"""
-        dump = self.dir / "memory"
+    def qmp(self, qemu, *calls):
+        """Tell QEMU to do something. Each call is its name and its arguments."""
         with self._connect(qemu, self.dir / "qmp.sock") as port, port.makefile("rw") as qmp:
-            def call(name, **arguments):
+            qmp.readline()
+            for name, arguments in (("qmp_capabilities", {}), *calls):
                 json.dump({"execute": name, "arguments": arguments}, qmp)
                 qmp.write("\n")
                 qmp.flush()
-                while True:
+                # Events may come before the answer.
+                reply = {}
+                while "return" not in reply:
                     reply = json.loads(qmp.readline())
                     if "error" in reply:
                         raise VMError(f"QMP {name}: {reply['error']['desc']}")
-                    if "return" in reply:
-                        return
-            qmp.readline()
-            call("qmp_capabilities")
-            call("stop")
-            call("pmemsave", val=0, size=self.memory << 20, filename=str(dump))
-            call("cont")
+
+    def count_secrets(self, qemu):
+        """How many secrets are anywhere in the VM's memory? (QMP pmemsave)"""
+        dump = self.dir / "memory"
+        self.qmp(qemu, ("stop", {}),
+                 ("pmemsave", {"val": 0, "size": self.memory << 20, "filename": str(dump)}),
+                 ("cont", {}))
         with open(dump, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
             count, at = 0, memory.find(MARK)
             while at >= 0:

@@ -16,9 +16,11 @@
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/suspend.h>
@@ -227,7 +229,10 @@ static void use_fake_source(struct kunit *test, int max_order)
 /* Let it hand out the first @nr pages of @area, once. */
 static void use_area(struct kunit *test, struct page *area, unsigned int nr)
 {
-	set_page_count(area, 0);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		set_page_count(area + i, 0);
 	ctl.area = area;
 	ctl.left = nr;
 	use_fake_source(test, PMD_ORDER);
@@ -628,6 +633,41 @@ static void unmapped_test_fragment(struct kunit *test)
 	expect_present(test, page, 3, true);
 	KUNIT_EXPECT_GE(test, direct_map_level(page), ctl.level);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+}
+
+/* Reclaim must not come here. */
+static void fail_collapse(struct page **pages, unsigned int nr)
+{
+	KUNIT_FAIL(kunit_get_current_test(), "init_mm's mmap_lock in reclaim");
+}
+
+/* What reclaim gives back has a large entry all the same, if a little later. */
+static void unmapped_test_collapse_late(struct kunit *test)
+{
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	unsigned int before, noreclaim;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	before = direct_map_level(area);
+	split_page(area, PMD_ORDER);
+	use_area(test, area, 8);
+	unmapped_pages_free(alloc_or_fail(test, 3), 3);
+	for (i = 8; i < UNMAPPED_BLOCK_PAGES; i++)
+		__free_page(area + i);
+	if (before < 2)
+		kunit_skip(test, "no large entries to look at");
+	KUNIT_EXPECT_EQ(test, direct_map_level(area), 1);
+
+	/* In this thread; the work item is somebody else. */
+	kunit_activate_static_stub(test, unmapped_direct_map_collapse,
+				   fail_collapse);
+	noreclaim = memalloc_noreclaim_save();
+	KUNIT_EXPECT_EQ(test, drain_all(), 8);
+	memalloc_noreclaim_restore(noreclaim);
+	expect_present(test, area, 3, true);
+	unmapped_map_collapse_wait();
+	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
 }
 
 static void unmapped_test_fragments_become_block(struct kunit *test)
@@ -1472,6 +1512,49 @@ static void unmapped_test_poisoned(struct kunit *test)
 	expect_count(test, 0, 0);
 }
 
+/* A page of a block is bad, and nothing else of it is in use. */
+static struct page *lose_page(struct kunit *test)
+{
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "no memory failure handling");
+
+	page = alloc_or_fail(test, 0);
+	SetPageHWPoison(page);
+	unmapped_pages_free(page, 0);
+	drain_pcps();
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES - 1);
+	return page;
+}
+
+/* Nothing of its block may be in the image, nor handed out from now on. */
+static void unmapped_test_image_poisoned(struct kunit *test)
+{
+	lose_page(test);
+	KUNIT_EXPECT_EQ(test, tell_image(PM_HIBERNATION_PREPARE), 0);
+	expect_count(test, 0, 0);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL | __GFP_NOWARN,
+						     0));
+	KUNIT_EXPECT_EQ(test, tell_image(PM_POST_HIBERNATION), 0);
+}
+
+/* Its block can go offline, and what comes in its place is not ours. */
+static void unmapped_test_offline_poisoned(struct kunit *test)
+{
+	struct page *page = lose_page(test);
+	struct memory_notify range = {
+		.start_pfn = ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES),
+		.nr_pages = UNMAPPED_BLOCK_PAGES,
+	};
+
+	unmapped_memory_callback(NULL, MEM_GOING_OFFLINE, &range);
+	expect_count(test, 0, 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_page(page));
+	unmapped_memory_callback(NULL, MEM_OFFLINE, &range);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+}
+
 /* === Suite =============================================================== */
 
 /* One block at a time, unless a test wants to see what demand does. */
@@ -1558,6 +1641,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
+	KUNIT_CASE(unmapped_test_collapse_late),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
 	KUNIT_CASE(unmapped_test_zones),
 	KUNIT_CASE(unmapped_test_thisnode),
@@ -1597,6 +1681,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_break_block),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
 	KUNIT_CASE(unmapped_test_poisoned),
+	KUNIT_CASE(unmapped_test_image_poisoned),
+	KUNIT_CASE(unmapped_test_offline_poisoned),
 	{}
 };
 

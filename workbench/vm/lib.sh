@@ -7,11 +7,11 @@ calls() { awk '/^ *CAL:/ { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { pri
 # How many entries of the direct map were split: level 2 has 2 MiB, level 3 1 GiB.
 splits() { awk -v name="direct_map_level$1_splits" '$1 == name { print $2 }' /proc/vmstat; }
 
-# Start a program that keeps secrets, and wait until it does. Arguments: MiB, a
-# number if there are several.
+# Start a program that keeps secrets, and wait until it does. Arguments: MiB, or
+# "MIB NODE"; a number if there are several programs.
 keep_secrets() {
 	mkfifo "/tmp/go$2"
-	secrets "$1" <>"/tmp/go$2" >"/tmp/secrets$2" &
+	secrets $1 <>"/tmp/go$2" >"/tmp/secrets$2" &
 	eval "keeper$2=$!"
 	until grep -q kept "/tmp/secrets$2"; do
 		kill -0 $! 2>/dev/null || { cat "/tmp/secrets$2"; return 1; }

@@ -3,12 +3,14 @@
  * Keep secrets in memfd_secret(2) memory until told to free them; or make
  * memory short.
  *
- *	secrets MIB		keep that much, wait for a line, free it
+ *	secrets MIB [NODE]	keep that much, of a node's memory, wait for a line,
+ *				free it
  *	secrets --pressure	a child takes memory until the kernel kills it
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -116,7 +118,16 @@ static int free_late(void)
 	return 0;
 }
 
-static int keep(unsigned long size)
+static int bind(void *mem, unsigned long size, const char *node)
+{
+	unsigned long nodes = 1UL << strtoul(node, NULL, 10);
+
+	if (syscall(SYS_mbind, mem, size, MPOL_BIND, &nodes, 8 * sizeof(nodes), 0))
+		return fail("mbind");
+	return 0;
+}
+
+static int keep(unsigned long size, const char *node)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	char line[16];
@@ -125,7 +136,7 @@ static int keep(unsigned long size)
 
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	mem = map_secret(size, &fd);
-	if (!mem)
+	if (!mem || (node && bind(mem, size, node)))
 		return 1;
 	mark_pages(mem, size);
 	if (check_pages(mem, size))
@@ -176,13 +187,13 @@ static int pressure(void)
 
 int main(int argc, char **argv)
 {
-	unsigned long mib = argc == 2 ? strtoul(argv[1], NULL, 10) : 0;
+	unsigned long mib = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 
 	if (argc == 2 && !strcmp(argv[1], "--pressure"))
 		return pressure();
 	if (!mib) {
-		fprintf(stderr, "usage: secrets MIB | --pressure\n");
+		fprintf(stderr, "usage: secrets MIB [NODE] | --pressure\n");
 		return 2;
 	}
-	return keep(mib << 20);
+	return keep(mib << 20, argv[2]);
 }
