@@ -72,7 +72,7 @@ bench-check:
 	@workbench/bench.py --check $(bench_options)
 
 .PHONY: bench
-bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (45 min; QUICK=1: 10)
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (25 min; QUICK=1: 5)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
 	@workbench/bench.py $(bench_options)

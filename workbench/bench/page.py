@@ -41,7 +41,10 @@ METHOD = """## How it is measured
   `/proc/interrupts`. One run; what others do at the same time is counted too. The emulator runs all CPUs in one thread then, so
   it says how often a lock is taken, not how long one waits for it.
 - **`unmapped_clear_page`** is the price of the flushes that are gone: a page is cleared when it is freed, through a mapping of this CPU's
-  alone, and ends with a flush of this page on this CPU. No other CPU hears of it.
+  alone, and ends with a flush of this page on this CPU. No other CPU hears of it. In **wall** time that costs the emulator much
+  more than its instructions: as long as a CPU uses large pages, a flush of one page there drops all of what stands for its
+  TLB (`CPUTLBDesc` in QEMU's `include/hw/core/cpu.h`), and a profile of QEMU shows it fill that three to four times as often
+  while such memory is given back. What a processor takes for it, `ACCEL=kvm` would tell.
 - **wall** is time in the emulator with a thread for each CPU, in ticks of the virtual clock. Only ratios mean something: what is
   compared takes turns, kernels VM by VM, kinds within a VM, and the ratio is taken round by round: median (least to most).
   All other CPUs are kept busy, as only then it costs something to interrupt them. Where the host has fewer CPUs than the

@@ -81,8 +81,9 @@ def merge(case, outcome, once):
 
 def run_once(case, kernel, number):
     """Boot one VM for a case; what goes wrong is kept in the outcome."""
+    # In one piece: two of them may be told at once.
     print(f"bench: {case.name}, {KERNELS[kernel]}, {case.how}" +
-          (f", run {number} of {case.runs}" if case.runs > 1 else ""), flush=True)
+          f", run {number} of {case.runs}" * (case.runs > 1) + "\n", end="", flush=True)
     once = Outcome(case.name, kernel)
     start = time.monotonic()
     try:
