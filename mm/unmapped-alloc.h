@@ -287,6 +287,7 @@ void unmapped_forget_area(struct page *page);
 int unmapped_window_init(void);
 void unmapped_clear_page(struct page *page);
 
+#if IS_ENABLED(CONFIG_KUNIT)
 /* Points where a test puts itself between the allocator and the kernel. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
 void unmapped_direct_map_collapse(struct page **pages, unsigned int nr);
@@ -298,6 +299,7 @@ int unmapped_prepare_for_image(struct notifier_block *nb, unsigned long action,
 			       void *data);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);
+#endif
 
 /* What is a page to the allocator, given the flags of its pageblock? */
 static inline enum unmapped_kind
