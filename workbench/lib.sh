@@ -85,7 +85,8 @@ variant_fragments() {
 	plain)	echo image.config unmapped.config ;;
 	debug)	echo image.config unmapped.config debug.config ;;
 	off)	echo image.config off.config ;;
-	*)	die "there is no variant '$1'; there are: base, plain, debug, off" ;;
+	nokunit) echo image.config unmapped.config nokunit.config ;;
+	*)	die "there is no variant '$1'; there are: base, plain, debug, off, nokunit" ;;
 	esac
 }
 

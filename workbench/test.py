@@ -294,7 +294,7 @@ def make(log, tree, out, *targets):
 # === Static checks ===========================================================
 
 def group_style(_suite):
-    """checkpatch, kernel-doc, W=1, sparse; the feature switched off"""
+    """checkpatch, kernel-doc, W=1, sparse; the feature, or its tests, switched off"""
     yield check("checkpatch --strict", "scripts/checkpatch.pl", "--strict", "--quiet",
                 "--ignore", ",".join(CHECKPATCH_IGNORE), "-g", "base..HEAD", cwd=LINUX)
     yield check("kernel-doc", "tools/docs/kernel-doc", "-none", "-Wall", "-Werror",
@@ -313,6 +313,8 @@ def group_style(_suite):
 
     good, output = command(TOP / "workbench/bin/kernel", "off", "mm/", "arch/x86/mm/", "arch/x86/kvm/")
     yield result("CONFIG_UNMAPPED_ALLOC=n compiles", good, output)
+    good, output = command(TOP / "workbench/bin/kernel", "nokunit", "mm/")
+    yield result("CONFIG_KUNIT=n compiles", good, output)
 
 
 def compile_checked(log, name, out, objects, verb, *options):
