@@ -41,7 +41,7 @@ help: ## list the targets
 	@echo "  VARIANT=     of the kernel: $(variants); default plain"
 	@echo "  SIZE=        of the secrets in 'make run', MiB; default 64"
 	@echo "  BASE=1       'make run' and 'make vm' with the untouched kernel"
-	@echo "  CASE=        'make test' for these groups of tests only, 'make bench' for these cases"
+	@echo "  CASE=        'make test' for these groups of tests only, 'make check' and 'make bench' for these cases"
 	@echo "  QUICK=1      'make bench' with the most important cases only"
 	@echo "  ACCEL=kvm    'make bench' in real time, on a processor with virtualization; default tcg, the emulator"
 	@echo "  KERNEL_SRC=  a tarball or tree of Linux to take instead of Debian's"
@@ -60,6 +60,15 @@ vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the boo
 test: kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
+# What installing finds to be missing need not wait for a kernel.
+.PHONY: check
+check: check-deps kernel ## what a command can decide of what maintainers ask for (checkpatch to other architectures)
+	@workbench/check.py $(CASE)
+
+.PHONY: check-deps
+check-deps:
+	@$(bin)/deps check
+
 .PHONY: mutations
 mutations: kernel ## see that a test fails for each promise that is broken (an hour)
 	@workbench/mutate.py
@@ -72,7 +81,7 @@ bench-check:
 	@workbench/bench.py --check $(bench_options)
 
 .PHONY: bench
-bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (25 min; QUICK=1: 5)
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (35 min; QUICK=1: 10)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
 	@workbench/bench.py $(bench_options)
@@ -109,7 +118,7 @@ refresh: tree-exists ## write the commits of build/linux back to patches/
 	@$(bin)/refresh
 
 .PHONY: series
-series: tree ## the series as mails, with a cover letter, in build/series
+series: tree ## the series as mails, each a thread with its cover letter, in build/series
 	@$(bin)/series
 
 .PHONY: clean

@@ -8,6 +8,7 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WB=$TOP/workbench
 BUILD=$TOP/build
+# shellcheck disable=SC2034 # for the scripts
 LINUX=$BUILD/linux
 STAGE=${0##*/}
 
@@ -61,6 +62,7 @@ private_apt_setup() {
 	shift
 	rm -rf "$dir"
 	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
+	# shellcheck disable=SC2016 # apt knows what it stands for
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
 		'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
 	[ -n "$mirror" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists none"
@@ -86,7 +88,17 @@ variant_fragments() {
 	debug)	echo image.config unmapped.config debug.config ;;
 	off)	echo image.config off.config ;;
 	nokunit) echo image.config unmapped.config nokunit.config ;;
-	*)	die "there is no variant '$1'; there are: base, plain, debug, off, nokunit" ;;
+	nosmp)	echo image.config unmapped.config nosmp.config ;;
+	allno|i386|powerpc) echo "$1.config" ;;
+	*)	die "there is no variant '$1'; there are: base, plain, debug, off, and to compile only: nokunit, nosmp, allno, i386, powerpc" ;;
+	esac
+}
+
+# What the kernel's make is told about a variant of another architecture.
+variant_arch() {
+	case $1 in
+	i386)	echo ARCH=i386 ;;
+	powerpc) echo ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu- "CC=powerpc64le-linux-gnu-gcc" ;;
 	esac
 }
 

@@ -12,15 +12,36 @@ import sys
 import time
 
 import test
+import vm
+from common import LINUX, TOP, command, git_linux
 
 # What is promised, the file, the text that keeps it (or several), what stands
 # there instead, and the groups of tests of which one has to notice.
 MUTATIONS = [
-    ("no CPU has a stale translation", "mm/unmapped-map.c",
-     "\tflush_tlb_kernel_range(start, end);\n", "", "kunit"),
-    ("nor one of its own window", "mm/unmapped-window.c",
-     "\tlocal_flush_tlb_kernel_page(window->addr);\n", "", "kunit"),
-    ("what is handed out is zero", "mm/unmapped-refill.c", "return gfp | __GFP_ZERO;", "return gfp;", "kunit"),
+    ("no CPU has a stale translation", "mm/unmapped-direct-map.c",
+     "\tflush_tlb_all();\n", "", "kunit"),
+    ("nor a CPU one of where it clears pages", "mm/unmapped-clear.c",
+     "\tflush_tlb_local();\n", "", "kunit"),
+    ("no other CPU finds a page that is being cleared", "mm/unmapped-clear.c",
+     "\tmm = mm_alloc();\n", "\tmm = per_cpu(clear_mms, 0).mm ?: mm_alloc();\n", "kunit"),
+    ("freed init memory has no other mapping", "arch/x86/mm/init.c",
+     "\t    (cpu_feature_enabled(X86_FEATURE_PTI) ||\n\t     IS_ENABLED(CONFIG_UNMAPPED_ALLOC)))", "\t    cpu_feature_enabled(X86_FEATURE_PTI))", "kselftest"),
+    ("a single page is zero when it is handed out", "mm/unmapped-pcp.c",
+     "\t\tunmapped_clear_pages(pages, nr);\n", "\t\t;\n", "kunit"),
+    ("a chunk is, too", "mm/unmapped-alloc.c",
+     "\tif (!unmapped_page_zeroed(page))\n\t\tunmapped_clear_chunk(page, order);\n", "", "kunit"),
+    ("those of a bulk request are", "mm/unmapped-alloc.c",
+     "\tunmapped_clear_list(list);\n", "", "kunit"),
+    ("what merges with pages that are not zero is not", "mm/unmapped-zone.c",
+     "\t\tzeroed &= del_free_locked(uz, buddy);\n", "\t\tdel_free_locked(uz, buddy);\n", "kunit"),
+    ("a block is not cleared as a whole", "mm/unmapped-refill.c",
+     "\t\t       __GFP_COMP | __GFP_ACCOUNT | __GFP_NOFAIL | __GFP_ZERO |\n\t\t       __GFP_ZEROTAGS | __GFP_SKIP_ZERO | __GFP_SKIP_KASAN);",
+     "\t\t       __GFP_COMP | __GFP_ACCOUNT | __GFP_NOFAIL |\n\t\t       __GFP_ZEROTAGS | __GFP_SKIP_ZERO | __GFP_SKIP_KASAN) | __GFP_ZERO;", "kunit"),
+    ("a caller takes one block", "mm/unmapped-refill.c",
+     "\tunmapped_refill_demand(node);\n\treturn refill_locked(node, gfp, order, nodemask, nr);",
+     "\treturn refill_locked(node, gfp, order, nodemask, unmapped_refill_demand(node));", "kunit"),
+    ("a caller that waits can be killed", "mm/unmapped-alloc.c",
+     "\tif (mutex_lock_killable(&node->refill_lock))\n\t\treturn -EINTR;\n", "\tmutex_lock(&node->refill_lock);\n", "kunit"),
     ("no page misses the way back", "mm/page_alloc.c",
      "\t\treturn unmapped_alloc_catch(page, order, pageblock_flags,", "\t\treturn 0 && unmapped_alloc_catch(page, order, pageblock_flags,", "kunit"),
     ("nor one of an order without lists per CPU", "mm/unmapped-owner.c",
@@ -29,33 +50,33 @@ MUTATIONS = [
      "gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_RETRY_MAYFAIL | __GFP_HIGH);", "", "kunit"),
     ("the rest of a block can be used", "mm/unmapped-zone.c",
      "\tuz->count.cached += (1UL << from) - (1UL << order);\n", "", "kunit"),
-    ("what can't be unmapped is mapped as before", "mm/unmapped-map.c",
+    ("what can't be unmapped is mapped as before", "mm/unmapped-direct-map.c",
      "if (err && unmapped_set_direct_map(page, 1U << order, true))", "if (0)", "kunit"),
-    ("what can't be mapped is unmapped as before", "mm/unmapped-map.c",
+    ("what can't be mapped is unmapped as before", "mm/unmapped-direct-map.c",
      "if (unmapped_set_direct_map(page, 1U << order, false))", "if (0)", "kunit"),
     ("a single page is cleared when it is freed", "mm/unmapped-alloc.c",
-     "\tunmapped_clear_page(page);\n\tpcp_add_locked", "\tpcp_add_locked", "kunit"),
+     "\tunmapped_clear_pages(&page, 1);\n", "", "kunit"),
     ("a large chunk is cleared when it is freed", "mm/unmapped-alloc.c",
-     "\t\tunmapped_clear_page(page + i);\n", "", "kunit"),
-    ("a no-zero block is cleared before others get it", "mm/unmapped-release.c",
-     "\t\tclear_pages(page_address(page), 1U << order);\n", "\t\t;\n", "kunit"),
+     "\tunmapped_clear_chunk(page, order);\n\tset_page_private(page, UNMAPPED_ZEROED);\n", "\tset_page_private(page, UNMAPPED_ZEROED);\n", "kunit"),
+    ("a batch of folios is cleared when it is freed", "mm/unmapped-alloc.c",
+     "\tunmapped_clear_list(batch);\n", "", "kunit"),
     ("freeing without locks is put off", "mm/unmapped-alloc.c",
      "if (unlikely(nolock)) {", "if (0) {", "kunit"),
     ("a poisoned page is not handed out", "mm/unmapped-zone.c",
      "\t\tif (PageHWPoison(page + i))\n\t\t\treturn true;\n", "\t\t;\n", "kunit"),
     ("free buddies merge", "mm/unmapped-zone.c",
-     "PageUnmappedFree(buddy) && page_private(buddy) == order", "0", "kunit"),
+     "if (!PageUnmappedFree(buddy) || chunk_order(buddy) != order)", "if (1)", "kunit"),
     ("fragments become a block", "mm/unmapped-zone.c",
      "if (order == PMD_ORDER && kind == UNMAPPED_FRAGMENT) {", "if (0) {", "kunit"),
     ("whole blocks are used last", "mm/unmapped-zone.c",
      "take_kind_locked(uz, UNMAPPED_BLOCK, order, 0, PMD_ORDER - 1);\n\tif (!page)\n\t\tpage = take_kind",
      "take_kind_locked(uz, UNMAPPED_BLOCK, order, 0, PMD_ORDER);\n\tif (!page)\n\t\tpage = take_kind", "kunit"),
     ("a dead CPU's list is emptied", "mm/unmapped-alloc.c",
-     "\t\t\tdrain_cpu(&unmapped_node(nid)->zones[i], cpu);\n", "\t\t\t;\n", "kunit"),
-    ("the shrinker can have the CPUs' lists", "mm/unmapped-alloc.c",
-     "\tfor_each_possible_cpu(cpu)\n\t\tdrain_cpu(uz, cpu);\n", "\tcpu = 0;\n", "kunit"),
+     "\t\t\tunmapped_pcp_drain_cpu(&unmapped_node(nid)->zones[i],\n\t\t\t\t\t       cpu);\n", "\t\t\t;\n", "kunit"),
+    ("the shrinker can have the CPUs' lists", "mm/unmapped-pcp.c",
+     "\tfor_each_possible_cpu(cpu)\n\t\tunmapped_pcp_drain_cpu(uz, cpu);\n", "\tcpu = 0;\n", "kunit"),
     ("one refill for all who wait", "mm/unmapped-alloc.c",
-     "page = take_zonelist(r, gfp & __GFP_THISNODE);\n", "page = NULL;\n", "kunit"),
+     "\t*page = take_zonelist(r, gfp & __GFP_THISNODE);\n", "\t*page = NULL;\n", "kunit"),
     ("several blocks under one flush when demand is high", "mm/unmapped-refill.c",
      "\tWRITE_ONCE(node->batch, batch);\n", "\tWRITE_ONCE(node->batch, 1);\n", "kunit"),
     ("a demand of long ago is none", "mm/unmapped-refill.c",
@@ -65,34 +86,34 @@ MUTATIONS = [
     ("a refill in the background", "mm/unmapped-refill.c",
      "\tif (below_low_water(node))\n\t\tqueue_work", "\tif (0)\n\t\tqueue_work", "kunit"),
     ("idle blocks go back", "mm/unmapped-release.c",
-     "release_pages_of(uz, nr_idle << PMD_ORDER, false);", ";", "kunit"),
+     "unmapped_release_zone(uz, nr_idle << PMD_ORDER, false);", ";", "kunit"),
     ("a block that was given back is not idle", "mm/unmapped-zone.c",
-     "uz->count.transit, order);\n\tnote_left_locked(uz);\n", "uz->count.transit, order);\n", "kunit"),
+     "&uz->count.transit, *order);\n\t\t\tnote_left_locked(uz);\n", "&uz->count.transit, *order);\n", "kunit"),
     ("__GFP_THISNODE and zones are followed", "mm/unmapped-alloc.c",
      "return gfp_zone(gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE));", "return ZONE_NORMAL;", "kunit"),
     ("the other pages of a fragment's area are not the allocator's", "mm/unmapped-owner.c",
      "return map && test_bit(area_offset(page), map->owned);", "return map;", "kunit"),
     ("entries are large again after fragments", "mm/unmapped-release.c",
-     "\t\tunmapped_map_collapse(r.page, r.nr);\n", "", "kselftest"),
+     "\t\tunmapped_direct_map_collapse(r.page, r.nr);\n", "", "kselftest"),
     ("but not so large that a part can't be unplugged", "arch/x86/mm/pat/set_memory.c",
      "\tif (!is_boot_memory(pmd_pfn(first), PTRS_PER_PMD * PTRS_PER_PTE))\n\t\treturn 0;\n", "", "unplug"),
-    ("also for what reclaim gave back", "mm/unmapped-map.c",
+    ("also for what reclaim gave back", "mm/unmapped-direct-map.c",
      "\tqueue_work(system_dfl_wq, &collapse_work);\n", "", "kunit"),
-    ("reclaim does not wait for init_mm's mmap_lock", "mm/unmapped-map.c",
+    ("reclaim does not wait for init_mm's mmap_lock", "mm/unmapped-direct-map.c",
      "if (!(current->flags & PF_MEMALLOC)) {", "if (1) {", "kunit"),
-    ("no image with the rest of a block that lost a page", "mm/unmapped-release.c",
+    ("no image with the rest of a block that lost a page", "mm/unmapped-events.c",
      "\tif (count.owned && !count.used) {", "\tif (0) {", "kunit"),
-    ("nor offline memory with it", "mm/unmapped-release.c",
+    ("nor offline memory with it", "mm/unmapped-events.c",
      "\t\teach_area(range, PB_unmapped_block, break_block);\n", "", "kunit"),
-    ("new memory in the place of a bad page is not ours", "mm/unmapped-release.c",
+    ("new memory in the place of a bad page is not ours", "mm/unmapped-events.c",
      "\t\teach_area(range, PB_unmapped_fragment, unmapped_forget_area);\n", "", "kunit"),
-    ("broken blocks, before somebody is killed", "mm/unmapped-release.c",
+    ("broken blocks, before somebody is killed", "mm/unmapped-events.c",
      "\t\t\tfreed += break_blocks(nid);\n", "\t\t\t;\n", "kselftest"),
-    ("the cache is empty in a hibernation image", "mm/unmapped-release.c",
+    ("the cache is empty in a hibernation image", "mm/unmapped-events.c",
      "case PM_HIBERNATION_PREPARE:", "case PM_SUSPEND_PREPARE:", "kselftest"),
-    ("no page is allocated while an image is made", "mm/unmapped-release.c",
+    ("no page is allocated while an image is made", "mm/unmapped-events.c",
      "\t\tunmapped_refill_stop(true);\n", "", "kunit"),
-    ("memory can go offline", "mm/unmapped-release.c",
+    ("memory can go offline", "mm/unmapped-events.c",
      "\t\tunmapped_alloc_drain(nid);\n\t\teach_area(range, PB_unmapped_block, break_block);\n"
      "\t\tunmapped_alloc_drain(nid);\n", "", "numa"),
     ("cpusets are followed", "mm/unmapped-alloc.c",
@@ -102,7 +123,7 @@ MUTATIONS = [
      "if (likely(!current->mempolicy) || in_interrupt() ||\n\t    (gfp & __GFP_THISNODE))", "if (1)", "numa"),
     ("the VMA's memory policy is followed", "mm/unmapped-alloc.c",
      "\tif (unlikely(vma->vm_policy) ||", "\tif (0 &&", "numa"),
-    ("a mapped page is nobody else's", "mm/unmapped-window.c", "\tget_page(page);\n", "", "kunit"),
+    ("a mapped page is nobody else's", "mm/unmapped-vmap.c", "\tget_page(page);\n", "", "kunit"),
     ("what a file gives up is cleared, whoever has it still", "mm/unmapped-alloc.c",
      "if (folio_ref_count(folio) > folio_nr_pages(folio) + 1)", "if (0)", "kunit"),
     ("secretmem does that", "mm/secretmem.c", "\t\tunmapped_free_folio(folio);\n", "\t\t;\n", "remains"),
@@ -128,7 +149,7 @@ MUTATIONS = [
 
 
 def builds():
-    return all(test.command(test.TOP / "workbench/bin" / step, "plain")[0] for step in ("kernel", "image"))
+    return all(command(TOP / "workbench/bin" / step, "plain")[0] for step in ("kernel", "image"))
 
 
 def fails(groups):
@@ -137,7 +158,7 @@ def fails(groups):
     for group in groups.split():
         try:
             failed += [name for name, verdict, _ in test.GROUPS[group](suite) if verdict == test.FAILED]
-        except test.vm.VMError as error:
+        except vm.VMError as error:
             failed.append(f"{group}: {str(error).splitlines()[0]}")
         if failed:
             break
@@ -146,7 +167,7 @@ def fails(groups):
 
 def mutate(name, file, old, new, groups):
     """Returns True if a test noticed."""
-    path = test.LINUX / file
+    path = LINUX / file
     text = mutated = path.read_text()
     for before, after in zip(*((old, new) if isinstance(old, tuple) else ((old,), (new,)))):
         if text.count(before) != 1:
@@ -174,12 +195,12 @@ def main():
     chosen = [m for m in MUTATIONS if not wanted or any(word in m[0] for word in wanted)]
     if not chosen:
         sys.exit("mutate: error: no promise has these words; there are:\n" + "\n".join(m[0] for m in MUTATIONS))
-    if test.git_linux("status", "--porcelain"):
+    if git_linux("status", "--porcelain"):
         sys.exit("mutate: error: build/linux has edits that are not committed")
     print(f"{len(chosen)} mutations, about a minute each", flush=True)
     caught = sum(mutate(*mutation) for mutation in chosen)
     print(f"{caught} caught, {len(chosen) - caught} not")
-    subprocess.run([test.TOP / "workbench/bin/kernel", "plain"], check=False)
+    subprocess.run([TOP / "workbench/bin/kernel", "plain"], check=False)
     sys.exit(caught != len(chosen))
 
 

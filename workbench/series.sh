@@ -4,8 +4,13 @@
 # Each line of the series names a patch and the new files it introduces. The
 # patch has the edits to the files that the kernel has already; the new files
 # are in this repository, under the same path.
+#
+# The patches go to the lists as several series, one for each tree that takes
+# them, each with its cover letter. A line "[NAME]" starts a series; its cover
+# letter is patches/cover-NAME.txt: the subject, an empty line, the text.
 
 # Where build/linux was when it was last in step with patches/.
+# shellcheck disable=SC2034 # for the scripts
 ASSEMBLED=refs/workbench/assembled
 
 # Folders of the kernel tree: what is in them here is a new file of the kernel.
@@ -17,9 +22,26 @@ export GIT_COMMITTER_NAME="Unmapped Page Allocator"
 export GIT_COMMITTER_EMAIL="workbench@unmapped-alloc.invalid"
 export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
-series_lines() {
-	[ ! -e "$TOP/patches/series" ] || sed 's/#.*//' "$TOP/patches/series" | grep -v '^[[:space:]]*$' || true
+# The series by the trees that take them, in the order in which they apply, and
+# how many patches a reviewer can be asked to look at.
+SERIES=(mm kvm)
+MAX_PATCHES=15
+
+# series_of SUBJECT: which series a patch belongs to.
+series_of() {
+	case $1 in
+	KVM:*)	echo kvm ;;
+	*)	echo mm ;;
+	esac
 }
+
+# All lines, with the name of their series in front.
+series_table() {
+	[ ! -e "$TOP/patches/series" ] || awk '{ sub(/#.*/, "") }
+		/^\[.*\]$/ { name = substr($1, 2, length($1) - 2); next }
+		NF { print name, $0 }' "$TOP/patches/series"
+}
+series_lines() { series_table | cut -d ' ' -f 2-; }
 series_patches() { series_lines | awk '{ print $1 }'; }
 series_files() { series_lines | awk '{ for (i = 2; i <= NF; i++) print $i }'; }
 
@@ -36,7 +58,7 @@ check_new_files() {
 	local odd
 	odd=$(LC_ALL=C comm -3 <(new_files) <(series_files | LC_ALL=C sort))
 	[ -z "$odd" ] ||
-		die "patches/series and the new files of this repository differ in: $(echo $odd)
+		die "patches/series and the new files of this repository differ in: $(tr -s '[:space:]' ' ' <<<"$odd")
 Each new file stands behind the patch that introduces it, once."
 }
 

@@ -11,6 +11,7 @@ splits() { awk -v name="direct_map_level$1_splits" '$1 == name { print $2 }' /pr
 # "MIB NODE"; a number if there are several programs.
 keep_secrets() {
 	mkfifo "/tmp/go$2"
+	# shellcheck disable=SC2086 # maybe two words
 	secrets $1 <>"/tmp/go$2" >"/tmp/secrets$2" &
 	eval "keeper$2=$!"
 	until grep -q kept "/tmp/secrets$2"; do
@@ -19,7 +20,7 @@ keep_secrets() {
 	done
 }
 
-# Let it free them, and wait for its end. Argument: its number.
+# Let it free them, and wait for its end. Argument: its number, or "".
 free_secrets() {
 	echo free >"/tmp/go$1"
 	rm "/tmp/go$1"

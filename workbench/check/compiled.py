@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What compilers say: W=1 and sparse next to the untouched kernel, and other configurations and architectures."""
+
+import re
+
+from .item import (LINUX, LOGS, TOP, Broken, Outcome, at, command, compiled_files, introduced, keep_log, new_files,
+                   object_of, touched_files)
+
+WARNING = re.compile(r"^(?:\.\./)*(?:\S*?/linux(?:-base)?/|linux(?:-base)?/)?(\S+?):(\d+)(?::\d+)?: (?:warning|error): (.*)$", re.M)
+
+# Debian 12's sparse does not know the kernel's __typeof_unqual__, and the
+# kernel then skips it; for finding mistakes typeof will do.
+SPARSE = "CHECK=sparse -D__typeof_unqual__=__typeof__"
+
+# Enough for all objects that the series touches.
+FOLDERS = ["mm/", "arch/x86/mm/", "arch/x86/kvm/", "lib/buildid.o"]
+
+# Each with what it is for, and the targets that exist there.
+BUILDS = {
+    "off": ("the feature off", FOLDERS),
+    "nokunit": ("no KUnit", ["mm/"]),
+    "allno": ("allnoconfig", ["mm/", "arch/x86/mm/"]),
+    "nosmp": ("one CPU", FOLDERS),
+    "i386": ("32 bits", ["mm/", "arch/x86/mm/", "arch/x86/kvm/"]),
+    "powerpc": ("an architecture without set_direct_map", ["mm/", "arch/powerpc/kvm/"]),
+}
+NM = {"powerpc": "powerpc64le-linux-gnu-nm"}
+QUICK_BUILDS = ("off", "nokunit")
+
+
+def folder(variant):
+    return TOP / "build" / ("x86_64" if variant == "plain" else f"x86_64-{variant}")
+
+
+def kernel(name, variant, *words):
+    """Call the kernel's make by way of workbench/bin/kernel; returns its output."""
+    log = LOGS / f"kernel-{variant}-part.log"
+    log.unlink(missing_ok=True)
+    at[0] = f"compiling the variant {variant}"
+    good, said = command(TOP / "workbench/bin/kernel", variant, *words)
+    output = log.read_text(errors="replace") if log.exists() else said
+    keep_log(name, output)
+    if not good:
+        raise Broken(f"{variant} does not compile:\n{said}")
+    return output
+
+
+def warnings(output):
+    """Each once, however often its header is included; with the line, for that."""
+    return [f"{file}: {text}" for file, _, text in sorted(set(WARNING.findall(output)))]
+
+
+def compile_again(name, variant, sources, verb, *options):
+    """Compile these with options; returns the warnings. Make has to say that it did each of them."""
+    objects = [object_of(source) for source in sources]
+    if verb == "CC":
+        for source in sources:
+            (folder(variant) / (source[:-1] + "o")).unlink(missing_ok=True)
+    output = kernel(name, variant, *options, *objects)
+    missing = [one for one in objects if not re.search(rf"^  {verb} +(\[M\] +)?\S*{re.escape(one[:-1])}[oc]$", output, re.M)]
+    if missing:
+        raise Broken(f"there is no '{verb}' for {' '.join(missing)}")
+    return warnings(output)
+
+
+def compared(name, complete, verb, *options):
+    """Warnings of the series: in new files, and in what it edits those that the untouched kernel has not."""
+    sources = compiled_files(complete)
+    head, base = compile_again(name, "plain", sources, verb, *options), []
+    if complete:
+        base = compile_again(f"{name}-base", "base", [s for s in sources if s not in new_files()], verb, *options)
+    else:
+        head = [line for line in head if line.split(":")[0] in new_files()]
+    return Outcome(introduced(head, base), len(sources), "objects")
+
+
+def w1(complete=True):
+    """W=1 has no warning"""
+    return compared("W1", complete, "CC", "W=1")
+
+
+def sparse(complete=True):
+    """sparse has no warning"""
+    # With W=1, what the check before has compiled is not compiled again.
+    return compared("sparse", complete, "CHECK", "W=1", "C=2", SPARSE)
+
+
+def build(variant):
+    """Compile what the series touches in a configuration; warnings, and functions that nobody defines."""
+    targets, out = BUILDS[variant][1], folder(variant)
+    # An object that is there already has no warnings to tell.
+    for source in compiled_files():
+        (out / (source[:-1] + "o")).unlink(missing_ok=True)
+    output = kernel(f"build-{variant}", variant, *targets)
+    objects = [path for target in targets for path in
+               (out.joinpath(target).rglob("*.o") if target.endswith("/") else [out / target])]
+    sources = [source for source in compiled_files() if (out / (source[:-1] + "o")).exists()]
+    if not sources:
+        raise Broken(f"{variant} has none of the objects that the series touches")
+    findings = [f"{variant}: {line}" for line in warnings(output) if line.split(":")[0] in touched_files()]
+    findings += [f"{variant}: nobody defines {name}" for name in sorted(needed(objects, NM.get(variant, "nm")))]
+    return findings, len(sources)
+
+
+def needed(objects, nm):
+    """The series' own functions and variables that these objects use, and none of them has."""
+    allocator = [folder("plain") / (source[:-1] + "o") for source in new_files(".c") if source.startswith("mm/unmapped")]
+    own = {line.split()[-1] for line in symbols("nm", allocator) if re.search(r" [TDBR] ", line)}
+    if not own:
+        raise Broken("the allocator's objects define nothing; 'make kernel' builds them")
+    lines = symbols(nm, objects)
+    used = {line.split()[-1] for line in lines if re.search(r"\sU ", line)}
+    defined = {line.split()[-1] for line in lines if re.search(r" [TDBRVW] ", line)}
+    return (used & own) - defined
+
+
+def symbols(nm, paths):
+    good, output = command(nm, *paths)
+    if not good:
+        raise Broken(f"{nm}: {output[:500]}")
+    return output.splitlines()
+
+
+def builds(complete=True):
+    """it compiles without warnings: the feature off, no KUnit, allnoconfig, one CPU, 32 bits, no set_direct_map"""
+    findings, looked_at = [], 0
+    for variant in BUILDS if complete else QUICK_BUILDS:
+        more, objects = build(variant)
+        findings += more
+        looked_at += objects
+    return Outcome(findings, looked_at, "objects")

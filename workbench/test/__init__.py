@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that guards the project, in groups.
+
+A group is a function that yields a result for each of its tests: a name, a
+verdict, details. What a group can't do, because a tool or a kernel fails, is a
+failure of the group.
+"""
+
+from . import compiled, machines, refusals, workbench
+from .suite import FAILED, PASSED, SKIPPED, Suite
+
+__all__ = ["FAILED", "GROUPS", "PASSED", "SKIPPED", "Suite"]
+
+# In the order in which they run: what takes seconds comes first.
+GROUPS = {function.__name__.removeprefix("group_"): function for function in (
+    workbench.group_workbench,
+    refusals.group_series,
+    refusals.group_input,
+    compiled.group_prefix,
+    compiled.group_style,
+    machines.group_kunit,
+    machines.group_kselftest,
+    machines.group_numa,
+    machines.group_unplug,
+    machines.group_kvm,
+    machines.group_torture,
+    machines.group_remains,
+    machines.group_guest,
+    machines.group_story,
+)}

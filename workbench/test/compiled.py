@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is compiled: each prefix of the series; what the checks say of all of it."""
+
+import re
+
+from check import ITEMS, leftovers
+from check.item import Broken
+from common import LINUX, TOP, command, git_linux
+
+from .suite import make, result
+
+SHELL = re.compile(r"#!/bin/(ba)?sh\b|# shellcheck shell=")
+
+# The checks that take no more than a minute.
+QUICK = ("checkpatch", "kernel-doc", "w1", "sparse", "builds")
+
+
+def group_prefix(_suite):
+    """every prefix of the series compiles"""
+    out, tree = TOP / "build/x86_64-prefix", TOP / "build/linux-prefix"
+    command("git", "-C", LINUX, "worktree", "prune")
+    if not tree.exists():
+        command("git", "-C", LINUX, "worktree", "add", "-q", "--detach", tree, "base")
+    out.mkdir(exist_ok=True)
+    config = (TOP / "build/x86_64/.config").read_text()
+    for commit in git_linux("rev-list", "--reverse", "base..HEAD").split():
+        if not touches_objects(commit):
+            continue
+        # Like make, this does not compile again what it has compiled.
+        done = out / f"done-{git_linux('rev-parse', commit + '^{tree}')}"
+        good, output = done.exists() and done.read_text() == config, ""
+        if not good:
+            command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
+            (out / ".config").write_text(config)
+            folders = ["mm/", "arch/x86/mm/"] + ["arch/x86/kvm/"] * touches_kvm(commit)
+            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *folders)
+            if good:
+                done.write_text(config)
+        yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
+
+
+def files_of(commit):
+    return git_linux("diff-tree", "-r", "--no-commit-id", "--name-only", commit).split()
+
+
+def touches_objects(commit):
+    return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files_of(commit))
+
+
+def touches_kvm(commit):
+    """KVM's own files; virt/kvm is compiled in the architecture's folder."""
+    return any("kvm" in f and not f.startswith(("tools/", "Documentation/")) for f in files_of(commit))
+
+
+def group_style(_suite):
+    """shellcheck; checkpatch, kernel-doc, W=1, sparse of new files; the feature, or its tests, switched off"""
+    yield shellcheck()
+    yield one_way_calls()
+    kept = leftovers.read()
+    for name in QUICK:
+        try:
+            outcome = ITEMS[name](complete=False)
+        except Broken as error:
+            yield result(f"check {name}", False, str(error))
+            continue
+        # What is listed in vain is for 'make check', which looks at everything.
+        unlisted, _ = leftovers.sift(name, outcome.findings, kept)
+        yield result(f"check {name}", outcome.looked_at > 0 and not unlisted, "\n".join(unlisted))
+
+
+def symbols(file, kinds):
+    """Functions that an object file defines (T) or uses (U)."""
+    lines = command("nm", file)[1].splitlines()
+    return {words[-1] for words in map(str.split, lines) if len(words) > 1 and words[-2] in kinds}
+
+
+def one_way_calls():
+    """The allocator's files form no circle by the functions that they call of each other."""
+    files = sorted((TOP / "build/x86_64/mm").glob("unmapped-*.o"))
+    files = [file for file in files if (TOP / "mm" / f"{file.stem}.c").exists()]
+    calls = {file: {other for other in files if other != file and symbols(other, "T") & symbols(file, "U")}
+             for file in files}
+    number = len(calls)
+    while leaves := [file for file in calls if not calls[file] & calls.keys()]:
+        for file in leaves:
+            del calls[file]
+    circle = " ".join(file.stem for file in calls)
+    return result("the allocator's files call each other one way", number > 2 and not circle, f"a circle among {circle}")
+
+
+def shellcheck():
+    """All shell scripts of the repository that are not the kernel's."""
+    listed = command("git", "ls-files", "--cached", "--others", "--exclude-standard", "workbench", ".ci", cwd=TOP)[1]
+    scripts = [name for name in listed.split() if (TOP / name).is_file() and
+               (name.endswith(".sh") or SHELL.match((TOP / name).read_text(errors="replace")))]
+    good, output = command("shellcheck", "-x", "-P", "SCRIPTDIR", *scripts, cwd=TOP)
+    return result(f"shellcheck of {len(scripts)} scripts", good and len(scripts) > len(QUICK), output)

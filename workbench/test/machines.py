@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs in VMs: KUnit, kselftest, torture, guests."""
+
+import re
+
+from .suite import FAILED, PASSED, SKIPPED, result
+from .tap import tap_results
+
+KSELFTESTS = ["unmapped_alloc", "memfd_secret"]
+KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
+                  "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
+                  "set_memory_region_test"]
+
+# A machine with two nodes of one CPU each, the second one small.
+TWO_NODES = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
+             "-object", "memory-backend-ram,id=m1,size=256M", "-numa", "node,memdev=m1,cpus=1")
+
+
+def group_kunit(suite):
+    """KUnit, inside the kernel"""
+    yield from kunit_results(suite, "kunit")
+    if suite.variant == "debug":
+        # The direct map has 4 KiB entries only then, and free pages are absent.
+        yield from kunit_results(suite, "kunit-debug_pagealloc", append="debug_pagealloc=on")
+
+
+def kunit_results(suite, name, **options):
+    machine = suite.boot(name, "kunit", timeout=120, allow=("lost",), **options)
+    if "kunit-unmapped_alloc" not in machine.results:
+        yield result(name, False, "no results of the suite unmapped_alloc")
+    for file, lines in machine.results.items():
+        yield from tap_results(file.replace("kunit", name, 1), lines)
+
+
+def group_kselftest(suite):
+    """kselftest: the allocator's, and the kernel's own"""
+    for test in KSELFTESTS:
+        machine = suite.boot(f"kselftest-{test}", "selftests", [test], timeout=120, allow=("oom",))
+        yield from tap_results(test, machine.results.get(test, []))
+
+
+def group_numa(suite):
+    """a machine with two nodes, one of them small"""
+    # Memory that can go offline again, as nothing of the kernel's own is in it.
+    dimm = ("-m", "size=1024M,slots=1,maxmem=2G", "-object", "memory-backend-ram,id=m2,size=128M",
+            "-device", "pc-dimm,memdev=m2,node=1")
+    machine = suite.boot("numa", "selftests", ["unmapped_alloc"], timeout=240, allow=("oom",),
+                         extra=TWO_NODES + dimm)
+    for name, verdict, detail in tap_results("unmapped_alloc", machine.results.get("unmapped_alloc", [])):
+        # Here, no test may be left out for want of a node.
+        if "numa." in name and verdict == SKIPPED:
+            verdict = FAILED
+        yield f"2 nodes: {name}", verdict, detail
+
+
+def group_unplug(suite):
+    """memory that is unplugged after it kept secrets"""
+    # Both DIMMs are in the fifth GiB of addresses.
+    dimms = ["-m", "size=1024M,slots=2,maxmem=3G", "-object", "memory-backend-ram,id=m0,size=1024M",
+             "-numa", "node,nodeid=0,memdev=m0", "-numa", "node,nodeid=1"]
+    for number in range(2):
+        dimms += ["-object", f"memory-backend-ram,id=d{number},size=512M",
+                  "-device", f"pc-dimm,id=dimm{number},memdev=d{number},node=1"]
+    machine = suite.boot("unplug", "unplug", timeout=120, extra=tuple(dimms),
+                         answer=lambda machine, qemu: machine.qmp(qemu, ("device_del", {"id": "dimm1"})))
+    kib = {name: int(value) for name, value in (line.split(": ") for line in machine.said)}
+    yield result("half of a GiB is unplugged", kib["before"] - kib["after"] == 512 << 10, f"{kib} kB")
+    yield result("the other half keeps secrets again", machine.done)
+
+
+def group_kvm(suite):
+    """kselftest: KVM's, with guest memory that has no direct map"""
+    yield from kvm_results("kvm", suite, KVM_KSELFTESTS)
+    # One CPU: with two, QEMU's emulated SVM was seen to run a guest without the
+    # offset of its TSC, so that its clock told the time since the machine's boot.
+    yield from kvm_results("kvm-clock", suite, ["kvm_clock_test"], cpus=1)
+    for name, verdict, detail in kvm_results("kvm-2nodes", suite, ["guest_memfd_test"], *TWO_NODES):
+        yield f"2 nodes: {name}", verdict, detail
+
+
+def kvm_results(name, suite, tests, *machine_options, **more):
+    """A test that leaves out anything has failed. They insist on the TSC as
+    clock source, which the kernel trusts in a VM only if it is told to."""
+    machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",), append="tsc=reliable",
+                         share=True, extra=machine_options, **more)
+    for test in tests:
+        lines = machine.results.get(test, [])
+        for title, verdict, detail in tap_results(test.replace("+", " "), lines, bare=True):
+            left_out = [line for line in lines if re.match(r"(#\s*)?skip", line, re.I)]
+            if verdict == SKIPPED or left_out:
+                verdict, detail = FAILED, "\n".join(left_out + [detail])
+            yield title, verdict, detail
+
+
+def group_torture(suite):
+    """a minute of everything at once, with failures and CPUs that come and go"""
+    yield from torture_results(suite, "torture")
+    if suite.variant == "debug":
+        yield from torture_results(suite, "torture-debug_pagealloc", append="debug_pagealloc=on")
+
+
+def torture_results(suite, name, **options):
+    machine = suite.boot(name, "torture", ["60"], timeout=240, cpus=4, allow=("lost",), **options)
+    text = "\n".join(machine.said)
+    yield result(name, "End of test: SUCCESS" in text, text)
+    yield result(f"{name}: __GFP_ACCOUNT is charged, and met its limit",
+                 bool(re.search(r"limit of the control group met: [1-9]", text)) and
+                 "left in the control group: 0" in text, text)
+
+
+def group_remains(suite):
+    """what of the secrets is left in the machine's memory"""
+    machine = suite.boot("remains", "remains", ["8"], timeout=120, memory=512,
+                         answer=lambda machine, qemu: machine.count_secrets(qemu))
+    found = dict(machine.asked)
+    pages = 8 * 256
+    yield result("secrets in use are found in memory, once each", found.get("kept") == pages,
+                 f"{found.get('kept')} of {pages}")
+    yield result("freed secrets are gone from all of memory", found.get("freed") == 0,
+                 f"{found.get('freed')} are left")
+
+
+def group_guest(suite):
+    """Linux as a guest, on memory that the kernel can't reach"""
+    # One CPU: QEMU delivers an interrupt twice to a guest of its emulated SVM,
+    # the second time when it must not, if another CPU needs its thread.
+    machine = suite.boot("guest", "guest", [str(200 * suite.patience)], timeout=400, cpus=1, memory=1536,
+                         allow=("clock",), initramfs="initramfs-guest.cpio",
+                         answer=lambda machine, qemu: machine.count_secrets(qemu))
+    text, found = "\n".join(machine.said), dict(machine.asked)
+    told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
+            for name in ("unmapped", "mapped")}
+    marks = 8 * 256
+    for name in told:
+        yield result(f"{name}: a guest boots, with kvm-clock and 2 CPUs",
+                     f"{name}: guest: clocksource kvm-clock, 2 CPUs" in text, text)
+        yield result(f"{name}: it keeps its secrets under load, and ends well",
+                     f"{name}: guest: the secrets were intact" in text and
+                     f"{name}: guest: load done, different sums: 1" in text and
+                     f"{name}: exit status 0" in text, text)
+        yield result(f"{name}: they are in the machine's memory as long as it runs",
+                     found.get(f"{name}-runs", 0) >= marks, str(found))
+    pages = int(told["unmapped"].get("pages", 0))
+    yield result("no page of the guest is in the direct map",
+                 pages > 4096 and told["unmapped"]["present"] == "0" and
+                 told["mapped"].get("present") == told["mapped"].get("pages"), text)
+    yield result("none of its secrets is seen through the direct map",
+                 told["unmapped"].get("marks") == "0" and
+                 int(told["mapped"].get("marks", 0)) >= marks, text)
+    yield result("they are gone when it has ended", found.get("unmapped-ended") == 0, str(found))
+    yield result("the system does not hibernate meanwhile",
+                 "unmapped: hibernation fails: Device or resource busy" in text and
+                 "mapped: hibernation works" in text, text)
+    maps = dict(re.findall(r"^unmapped: (before|after): +(.*)$", text, re.M))
+    yield result("the direct map is as before then, and no 2 MiB entry was split",
+                 "unmapped: 2 MiB entries split: 0" in text and
+                 bool(maps) and maps.get("before") == maps.get("after"), text)
+
+
+def group_story(suite):
+    """the main job: no 2 MiB entry is split, all is given back"""
+    machine = suite.boot("story", "story", ["64"], timeout=180, allow=("oom",), memory=2048)
+    text = "\n".join(machine.said)
+    yield result("no 2 MiB entry of the direct map is split",
+                 "direct map split: 0 for 64 MiB" in text, text)
+    last = text[text.rfind("after memory was short"):]
+    owned = re.findall(r"zone\s+\w+ +(\d+) +\d+ +\d+ +\d+ +\d+$", last, re.M)
+    yield result("memory pressure takes everything back",
+                 bool(owned) and not any(int(n) for n in owned), last)
