@@ -27,8 +27,11 @@ int bench_while_used(int (*measure)(void));
 int bench_pages(void);
 int bench_orders(void);
 int bench_cold(unsigned int order);
+int bench_batches(void);
 int bench_perpage(void);
 int bench_fragment(void);
+int bench_near(void);
+int bench_churn(void);
 int bench_ipi(void);
 int bench_locks(struct dentry *dir);
 

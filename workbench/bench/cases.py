@@ -70,6 +70,7 @@ class Case:
     timeout: int = 600
     allow: tuple = ()           # see console.py
     host_root: bool = False     # the VM may read the host's files, to run perf
+    irqs: bool = False          # irqs.py looks at it from outside
 
     @property
     def runs(self):
@@ -124,13 +125,23 @@ PROCESSES = ("1x8192", "2x8192", "4x8192", "8x8192")
 SECRET = ("faults", "secret")
 
 CASES = [
-    instructions("pages", "page", "order 0 from a CPU's own list",
-                 "cost-pages", ("pages",), quick=True),
+    instructions("pages", "page", "order 0 from a CPU's own list; folios freed in batches of 31",
+                 "cost-pages", ("pages", "batches"), quick=True),
     instructions("orders", "page", "orders 0 to 9, warm and cold; bulk; the per-page way",
                  "cost-pages", ("orders", "perpage", "cold"), unit="instructions", quick=True),
 
     instructions("faults", "secret", "first touch and close of 32 MiB, warm",
                  "cost-faults", quick=True),
+    instructions("cold-page", "secret", "a page when nothing is ready, and once more",
+                 "cost-faults", ("4",), memory=2048, quick=True),
+    instructions("tail", "secret", "each of the first touches of 256 MiB, nothing ready",
+                 "cost-touches", ("262144",), unit="instructions", memory=4096, quick=True),
+    instructions("tail-1gib", "secret", "the same in less memory",
+                 "cost-touches", ("262144",), unit="instructions"),
+    Case("tail-8cpus", "secret", "each of the first touches of 1 MiB by 8 CPUs at once, nothing ready, time",
+         "wall-touches", ("1024", "3"), how="wall", unit="ticks", cpus=8, repeats=3),
+    instructions("irqs", "secret", "all that the allocator does: how long interrupts are off for it",
+                 "irqs", kernels=("plain",), unit="instructions", allow=("oom",), irqs=True),
     instructions("sizes", "secret", "4 KiB to 1 GiB (KiB in the name), cold, and once more",
                  "cost-faults", SIZES, memory=2048, timeout=900),
     instructions("processes", "secret",
@@ -167,6 +178,8 @@ CASES = [
     instructions("rest", "rest",
                  "fork, exec, page faults; and while 64 MiB of secrets are kept (used-)",
                  "cost-rest", unit="instructions", quick=True),
+    instructions("near", "rest", "the free of a page in 2 MiB of which a fragment is unmapped",
+                 "cost-pages", ("near",)),
 
     population("scale-1cpu", "scaling", "1 CPU, a program, 1 GiB", 1, GIB, *SECRET),
     population("scale-2cpus", "scaling", "2 CPUs, as many programs, 1 GiB in sum",
@@ -205,7 +218,10 @@ def on_hardware(case):
 
 def available(accel):
     """All cases that there are, in the emulator or on hardware."""
-    return [on_hardware(case) for case in CASES + HARDWARE] if accel == "kvm" else CASES
+    if accel != "kvm":
+        return CASES
+    # A processor's instructions can't be watched from outside.
+    return [on_hardware(case) for case in CASES + HARDWARE if not case.irqs]
 
 
 BY_NAME = {case.name: case for case in CASES + HARDWARE}

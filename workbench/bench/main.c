@@ -15,7 +15,7 @@
 
 static char *what = "pages";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "pages, orders, cold, perpage, fragment, ipi, locks, or files");
+MODULE_PARM_DESC(what, "pages, batches, orders, cold, perpage, fragment, near, churn, ipi, locks, or files");
 
 static uint order;
 module_param(order, uint, 0);
@@ -70,6 +70,8 @@ static int do_it(void)
 {
 	if (!strcmp(what, "pages"))
 		return bench_pages();
+	if (!strcmp(what, "batches"))
+		return bench_batches();
 	if (!strcmp(what, "orders"))
 		return bench_orders();
 	if (!strcmp(what, "cold"))
@@ -78,6 +80,10 @@ static int do_it(void)
 		return bench_perpage();
 	if (!strcmp(what, "fragment"))
 		return bench_fragment();
+	if (!strcmp(what, "near"))
+		return bench_near();
+	if (!strcmp(what, "churn"))
+		return bench_churn();
 	if (!strcmp(what, "ipi"))
 		return bench_ipi();
 	if (!strcmp(what, "locks"))

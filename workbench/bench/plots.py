@@ -139,7 +139,7 @@ def draw_pages(results, out):
 
 
 def draw_flushes(results, out):
-    event = "flush_tlb_kernel_range"
+    event = "flushes"
     entries = [
         ("memfd\\\\_secret\\nuntouched", ("base", "secret-events", event), "base"),
         ("memfd\\\\_secret\\npatched", ("plain", "secret-events", event), "plain"),
@@ -147,7 +147,7 @@ def draw_flushes(results, out):
         ("guest\\\\_memfd\\nflag on", ("plain", "gmem-events", event), "plain"),
     ]
     draw_bars(results, out, "flushes",
-              "Flushes of kernel TLB ranges while 1 GiB is populated and given back", "flushes",
+              "Flushes of all CPUs' TLBs for kernel addresses while 1 GiB is populated and given back", "flushes",
               entries, "set logscale y\nset yrange [1:4e6]")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import vm
+from bench import irqs
 from bench.cases import KERNELS
 from bench.results import Outcome
 
@@ -86,13 +87,15 @@ def run_once(case, kernel, number):
           f", run {number} of {case.runs}" * (case.runs > 1) + "\n", end="", flush=True)
     once = Outcome(case.name, kernel)
     start = time.monotonic()
+    name, options = f"bench-{case.name}-{kernel}-{number}", case.machine()
     try:
-        machine = vm.run_job(IMAGES[kernel], f"bench-{case.name}-{kernel}-{number}", case.job,
-                             case.args, **case.machine())
-        take(case, once, machine.said)
+        if case.irqs:
+            options["extra"] += irqs.options(IMAGES[kernel], name)
+        machine = vm.run_job(IMAGES[kernel], name, case.job, case.args, **options)
+        take(case, once, machine.said + (irqs.said(IMAGES[kernel], name) if case.irqs else []))
         if not once.figures:
             raise vm.VMError("the job said nothing")
-    except (vm.VMError, OSError, ValueError, IndexError) as error:
+    except (vm.VMError, OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
         once.fail(error)
     once.seconds = time.monotonic() - start
     return once
