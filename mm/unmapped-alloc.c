@@ -6,51 +6,65 @@
 /**
  * DOC: unmapped page allocator
  *
- * Some memory must not be reachable through the kernel's direct map: secrets
- * of user space, the memory of a VM, kernel text. Removing such pages one by
- * one splits the direct map's large entries for good and costs a TLB flush on
+ * Some memory must not be accessible through the kernel's direct map: user
+ * space secrets, the memory of a VM, kernel text. Removing such pages one at a
+ * time splits the direct map's large entries for good and costs a TLB flush on
  * every CPU each time. This allocator sits on top of the page allocator, takes
- * whole PMD-size blocks from it, removes several in one go with one flush, and
- * hands out pages of them. Freed pages are cleared and stay unmapped in the
- * cache; when memory is short or nobody asks for them, whole blocks go back,
- * mapped by one large entry as before.
+ * whole PMD-size blocks from it, removes several of them with a single flush,
+ * and hands out pages of them. Pages are cleared when they are handed out for
+ * the first time, and when they are freed. Freed pages stay unmapped in the
+ * cache; when memory is short or they are not needed, whole blocks are given
+ * back, mapped by one large entry as before.
  *
- * Not provided: memory that can be migrated or swapped; memory for
+ * Not provided: memory that can be migrated or swapped; support for
  * architectures whose direct map can't be changed, see
  * ARCH_SUPPORTS_UNMAPPED_ALLOC; protection from accesses that do not use the
- * direct map, such as a device's or the owner's own mappings.
+ * direct map, such as those of devices or through the owner's mappings.
  *
  * States of an owned page:
  *
- * - used: handed out. All of struct page belongs to the consumer. How the
- *   last reference is dropped does not matter: __free_pages_prepare() brings
- *   the page here.
- * - cached: free and zeroed, on a CPU's list or part of a chunk on one of the
- *   lists of its zone.
+ * - used: handed out. All of struct page belongs to the consumer. No matter how
+ *   the last reference is dropped, __free_pages_prepare() returns the page to
+ *   the allocator.
+ * - cached: free, on a per-CPU list or part of a chunk on one of its zone's
+ *   free lists. Zero if it was ever handed out.
  * - in transit: taken off the lists to be given back.
+ *
+ * When pages are cleared: before the call that drops the last reference
+ * returns. The exceptions are free_pages_nolock(), which leaves the page to an
+ * irq_work that runs on the same CPU as soon as interrupts are enabled, and
+ * release_pages() and the like, which clear a batch of folios once they have
+ * processed all of it. No page is free before it is cleared.
  *
  * Lock order:
  *
- * 1. unmapped_node::refill_lock, a mutex around taking blocks
- * 2. refill_sem in unmapped-refill.c, read around each refill, never waited for
- *    there
+ * 1. unmapped_node::refill_lock, a mutex held while blocks are taken
+ * 2. refill_sem in unmapped-refill.c, taken for reading by each refill, with a
+ *    trylock
  * 3. unmapped_zone::lock, interrupts off
  * 4. xarray lock in unmapped-owner.c, interrupts off
- * 5. locks of the slab and the page allocator: under 4 for kfree_rcu(), under
- *    3 for the note about a block that is broken (GFP_NOWAIT)
+ * 5. locks of the slab and page allocators: under 4 for kfree_rcu(), under 3
+ *    for the bitmap allocated when a block is split up (GFP_NOWAIT)
  *
- * unmapped_pcp::lock nests in nothing and nothing nests in it, except that the
- * check for tests takes it by itself. The direct map is only changed without
- * spinlocks; it has locks of its own (cpa_lock and init_mm's mmap_lock on x86)
- * and waits for other CPUs. Others reclaim with init_mm's mmap_lock, so reclaim
- * leaves what needs it to a work item that holds nothing but mem_hotplug_lock,
- * for reading. The page allocator's free path comes here without
- * a lock of its own.
+ * These nest neither with locks 2 to 4 nor with each other:
  *
- * Memory cost: about 1 KiB for each node and zone, and 16 bytes more for each
- * CPU; 24 bytes and a cache line's worth of page table for each possible CPU's
- * window; 96 bytes for each area with fragments. None in struct page, three
- * bits for each pageblock, in a word that had them to spare.
+ * - unmapped_pcp::lock, interrupts off, also taken under 1; pages are cleared
+ *   under it
+ * - collapse_lock in unmapped-direct-map.c
+ * - clear_mutex in unmapped-clear.c, held while mms are allocated (GFP_NOIO);
+ *   taken by a work item and by CPU hotplug
+ *
+ * The direct map is never changed with a spinlock held: changing it takes other
+ * locks (cpa_lock and init_mm's mmap_lock on x86) and waits for other CPUs.
+ * vmemmap_remap_range() reclaims memory with init_mm's mmap_lock held, so
+ * reclaim leaves changes that need this lock to a work item, which holds only
+ * mem_hotplug_lock, for reading. The page allocator's free path holds none of
+ * its own locks when it calls unmapped_alloc_catch().
+ *
+ * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
+ * CPU; once the allocator is used, an mm and its page tables for each CPU,
+ * about 22 KiB; 96 bytes for each area with fragments. Nothing in struct page;
+ * two bits for each pageblock, in a word that has them to spare.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -60,9 +74,11 @@
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/kmsan.h>
+#include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
+#include <linux/mmu_context.h>
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/unmapped_alloc.h>
@@ -82,62 +98,19 @@ EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_alloc_ready);
 atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
 EXPORT_SYMBOL_IF_KUNIT(unmapped_events);
 
-/* === Accounting ========================================================== */
+/* === Allocation ========================================================== */
 
-#ifdef CONFIG_MEM_ALLOC_PROFILING
-/* Whom /proc/allocinfo shows as the user of memory in the cache. */
-static struct alloc_tag *unmapped_cache_tag(void)
-{
-	DEFINE_ALLOC_TAG(tag);
-
-	return &tag;
-}
-
-static __always_inline void charge_cache(long nr_pages)
-{
-	if (mem_alloc_profiling_enabled())
-		this_cpu_add(unmapped_cache_tag()->counters->bytes,
-			     nr_pages * PAGE_SIZE);
-}
-#else
-static void charge_cache(long nr_pages) { }
-#endif
-
-/**
- * unmapped_check_out() - pages leave the page allocator's books
- * @page: first page, from the page allocator.
- * @order: order of the chunk.
+/*
+ * Do what the page allocator does for a new page, except for its contents,
+ * which are zero already. page->private must be 0.
  */
-void unmapped_check_out(struct page *page, unsigned int order)
-{
-	page_free_account(page, order);
-	charge_cache(1L << order);
-}
-
-/**
- * unmapped_check_in() - pages return to the page allocator's books
- * @page: first page, about to be freed to it.
- * @order: order of the chunk.
- */
-void unmapped_check_in(struct page *page, unsigned int order)
-{
-	struct alloc_tag * __maybe_unused old;
-
-	charge_cache(-(1L << order));
-	old = alloc_tag_save(unmapped_cache_tag());
-	page_alloc_account(page, order, GFP_KERNEL, ALLOC_DEFAULT);
-	alloc_tag_restore(unmapped_cache_tag(), old);
-}
-
-/* What the page allocator does for a new page, contents aside. */
 static __always_inline
-struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
+struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 {
 	if (page_accounting_enabled()) {
-		charge_cache(-(1L << order));
+		unmapped_charge_cache(-(1L << order));
 		page_alloc_account(page, order, gfp, ALLOC_DEFAULT);
 	}
-	/* Zeroed; of no-zero pages nobody reads what has not been written. */
 	kmsan_alloc_page(page, order, gfp | __GFP_ZERO);
 	if (order && (gfp & __GFP_COMP))
 		prep_compound_page(page, order);
@@ -151,177 +124,23 @@ struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
 	return page;
 }
 
-/* === The CPUs' lists ===================================================== */
-
-/* Add @list, which ends with @last, to the front of this CPU's list. */
-static void pcp_add_locked(struct unmapped_pcp *pcp, struct llist_node *list,
-			   struct llist_node *last, unsigned int nr)
+/* The same for a page that comes directly from the lists. */
+static struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
 {
-	lockdep_assert_held(&pcp->lock);
-
-	last->next = pcp->head;
-	pcp->head = list;
-	WRITE_ONCE(pcp->count, pcp->count + nr);
-}
-
-static struct page *pcp_take_locked(struct unmapped_pcp *pcp)
-{
-	struct llist_node *node = pcp->head;
-
-	if (unlikely(!node))
-		return NULL;
-
-	pcp->head = node->next;
-	WRITE_ONCE(pcp->count, pcp->count - 1);
-	return llist_entry(node, struct page, pcp_llist);
-}
-
-/* Cut off what is behind the first @keep pages. */
-static struct llist_node *pcp_cut_locked(struct unmapped_pcp *pcp,
-					 unsigned int keep)
-{
-	struct llist_node **link = &pcp->head, *cut;
-	unsigned int i;
-
-	lockdep_assert_held(&pcp->lock);
-
-	for (i = 0; i < keep && *link; i++)
-		link = &(*link)->next;
-	cut = *link;
-	*link = NULL;
-	WRITE_ONCE(pcp->count, i);
-	return cut;
-}
-
-static __always_inline
-struct unmapped_pcp *pcp_lock(struct unmapped_zone *uz, unsigned long *flags)
-{
-	struct unmapped_pcp *pcp;
-
-	local_irq_save(*flags);
-	pcp = this_cpu_ptr(uz->pcp);
-	raw_spin_lock(&pcp->lock);
-	return pcp;
-}
-
-static __always_inline
-void pcp_unlock(struct unmapped_pcp *pcp, unsigned long flags)
-{
-	raw_spin_unlock(&pcp->lock);
-	local_irq_restore(flags);
-}
-
-static __always_inline struct page *pcp_take(struct unmapped_zone *uz)
-{
-	unsigned long flags;
-	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
-	struct page *page = pcp_take_locked(pcp);
-
-	pcp_unlock(pcp, flags);
-	return page;
-}
-
-/* This CPU's list is empty: fill it from the zone's, and take one page. */
-static struct page *pcp_fill_and_take(struct unmapped_zone *uz)
-{
-	struct llist_node *list = NULL, *last = NULL;
-	struct unmapped_pcp *pcp;
-	struct page *page;
-	unsigned long flags;
-	unsigned int nr;
-
-	nr = unmapped_zone_take_bulk(uz, UNMAPPED_PCP_BATCH, &list, &last);
-	if (!nr)
-		return NULL;
-
-	page = llist_entry(list, struct page, pcp_llist);
-	list = list->next;
-	if (nr == 1)
-		return page;
-
-	pcp = pcp_lock(uz, &flags);
-	pcp_add_locked(pcp, list, last, nr - 1);
-	pcp_unlock(pcp, flags);
-	return page;
-}
-
-/* This CPU's list has become long: a half goes to the zone's lists. */
-static noinline void pcp_relieve(struct unmapped_zone *uz)
-{
-	unsigned long flags;
-	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
-	struct llist_node *surplus = pcp_cut_locked(pcp, UNMAPPED_PCP_BATCH);
-
-	pcp_unlock(pcp, flags);
-	if (surplus)
-		unmapped_zone_put_bulk(uz, surplus);
-}
-
-/* Clear a page and put it on this CPU's list. */
-static __always_inline void pcp_put(struct unmapped_zone *uz, struct page *page)
-{
-	unsigned long flags;
-	struct unmapped_pcp *pcp = pcp_lock(uz, &flags);
-	unsigned int count;
-
-	unmapped_clear_page(page);
-	pcp_add_locked(pcp, &page->pcp_llist, &page->pcp_llist, 1);
-	count = pcp->count;
-	pcp_unlock(pcp, flags);
-
-	if (unlikely(count >= 2 * UNMAPPED_PCP_BATCH))
-		pcp_relieve(uz);
-}
-
-static void drain_cpu(struct unmapped_zone *uz, unsigned int cpu)
-{
-	struct unmapped_pcp *pcp = per_cpu_ptr(uz->pcp, cpu);
-	struct llist_node *list;
-
-	if (!READ_ONCE(pcp->count))
-		return;
-
-	scoped_guard(raw_spinlock_irqsave, &pcp->lock)
-		list = pcp_cut_locked(pcp, 0);
-	unmapped_zone_put_bulk(uz, list);
+	if (!unmapped_page_zeroed(page))
+		unmapped_clear_chunk(page, order);
+	set_page_private(page, 0);
+	return hand_out_cleared(page, order, gfp);
 }
 
 /**
- * unmapped_drain_pcp() - empty the CPUs' lists
- * @uz: the zone, to whose lists the pages go.
- *
- * Context: Any context except NMI.
- */
-void unmapped_drain_pcp(struct unmapped_zone *uz)
-{
-	unsigned int cpu;
-
-	for_each_possible_cpu(cpu)
-		drain_cpu(uz, cpu);
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_drain_pcp);
-
-static int drain_dead_cpu(unsigned int cpu)
-{
-	int nid, i;
-
-	for_each_online_node(nid)
-		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-			drain_cpu(&unmapped_node(nid)->zones[i], cpu);
-	return 0;
-}
-
-/* === Allocation ========================================================== */
-
-/**
- * struct request - what is asked for, and where it may come from
- * @gfp: flags of the caller.
+ * struct request - what is requested, and where it may come from
+ * @gfp: the caller's flags.
  * @order: order of the chunk.
  * @nid: preferred node.
  * @nodemask: nodes that are allowed, NULL for all.
- * @nr_pages: how many more pages the caller is going to ask for.
- * @nozero: the contents don't matter.
- * @easy: only what is to be had without effort.
+ * @nr_pages: how many more pages the caller needs.
+ * @no_reclaim: do not reclaim or compact memory.
  */
 struct request {
 	gfp_t gfp;
@@ -329,50 +148,33 @@ struct request {
 	int nid;
 	nodemask_t *nodemask;
 	unsigned long nr_pages;
-	bool nozero;
-	bool easy;
+	bool no_reclaim;
 };
 
-static struct page *take_single(struct unmapped_node *node,
-				struct unmapped_zone *uz)
-{
-	struct page *page;
-
-	while (1) {
-		page = pcp_take(uz);
-		if (unlikely(!page)) {
-			page = pcp_fill_and_take(uz);
-			unmapped_refill_wake(node);
-		}
-		if (!page || likely(!PageHWPoison(page)))
-			return page;
-		/* That is where it gets lost. */
-		unmapped_zone_put(uz, page, 0);
-	}
-}
-
+/* Take a chunk off the zone's lists; an order-0 page, off the CPU's list. */
 static struct page *take_cached(struct unmapped_node *node,
-				enum zone_type zone, const struct request *r)
+				enum zone_type zone, unsigned int order)
 {
+	struct unmapped_zone *uz = &node->zones[zone];
 	struct page *page;
 
-	if (likely(!r->order) && likely(!r->nozero))
-		return take_single(node, &node->zones[zone]);
-
-	page = unmapped_zone_take(&node->zones[zone], r->order, r->nozero);
+	if (order)
+		page = unmapped_zone_take(uz, order);
+	else
+		page = unmapped_pcp_take_slow(uz);
 	unmapped_refill_wake(node);
 	return page;
 }
 
-/* The last zone that may be used: neither highmem nor movable, see above. */
+/* The highest zone that may be used: neither highmem nor movable. */
 static __always_inline enum zone_type highest_zone(gfp_t gfp)
 {
 	return gfp_zone(gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE));
 }
 
 /*
- * Look through the caches in the order that the page allocator would; with
- * @local, only through those of the first node in that order.
+ * Search the caches in the order of the page allocator's zonelist; with @local,
+ * only those of the first node in that order.
  */
 static struct page *take_zonelist(const struct request *r, bool local)
 {
@@ -391,32 +193,48 @@ static struct page *take_zonelist(const struct request *r, bool local)
 		if (cpusets_enabled() &&
 		    !cpuset_zone_allowed(zone, r->gfp | __GFP_HARDWALL))
 			continue;
-		page = take_cached(unmapped_node(nid), zonelist_zone_idx(z), r);
+		page = take_cached(unmapped_node(nid), zonelist_zone_idx(z),
+				   r->order);
 		if (page)
 			return page;
 	}
 	return NULL;
 }
 
-/* Blocks, or the largest fragment, if they lie there. */
-static struct page *refill_what_lies_there(const struct request *r, gfp_t gfp)
+/*
+ * Take a block, or as many as a bulk request needs. Returns -EINTR if the task
+ * was killed while it waited for another refill.
+ */
+static int refill_blocks(const struct request *r, gfp_t gfp, struct page **page)
 {
 	struct unmapped_node *node = unmapped_node(r->nid);
-	struct page *page;
+	unsigned int nr = clamp(DIV_ROUND_UP(r->nr_pages, UNMAPPED_BLOCK_PAGES),
+				1UL, UINT_MAX);
+
+	if (mutex_lock_killable(&node->refill_lock))
+		return -EINTR;
+	/* The previous holder may have refilled the cache. */
+	*page = take_zonelist(r, gfp & __GFP_THISNODE);
+	if (!*page)
+		*page = unmapped_refill_blocks(node, gfp, r->order, r->nodemask,
+					       nr);
+	mutex_unlock(&node->refill_lock);
+
+	unmapped_refill_wake(node);
+	return 0;
+}
+
+/* Take blocks, or else the largest fragment that is free without reclaim. */
+static int refill_no_reclaim(const struct request *r, gfp_t gfp,
+			     struct page **page)
+{
+	int err = refill_blocks(r, gfp, page);
 	unsigned int from;
 
-	scoped_guard(mutex, &node->refill_lock) {
-		/* Who had the lock before may have refilled for all who wait. */
-		page = take_zonelist(r, gfp & __GFP_THISNODE);
-		if (!page)
-			page = unmapped_refill_node(node, gfp, r->order,
-						    r->nodemask, r->nr_pages,
-						    r->nozero);
-	}
-	for (from = PMD_ORDER - 1; !page && from > r->order; from--)
-		page = unmapped_refill_fragment(gfp, from, r->order, r->nid,
-						r->nodemask);
-	return page;
+	for (from = PMD_ORDER - 1; !err && !*page && from > r->order; from--)
+		*page = unmapped_refill_fragment(gfp, from, r->order, r->nid,
+						 r->nodemask);
+	return err;
 }
 
 /* The node that the page allocator would try first. */
@@ -430,25 +248,30 @@ static int first_node_of(const struct request *r)
 }
 
 /*
- * First what is to be had without effort, in the page allocator's order: near
- * memory, if need be in fragments, before that of other nodes. At last, with
- * all the effort that the caller allows, just what is needed.
+ * First try without reclaim, in the order of the zonelist: nearby memory,
+ * even in fragments, before that of other nodes. Then take only what was
+ * requested, with as much reclaim as the caller allows.
  */
 static struct page *alloc_slow(const struct request *request,
 			       nodemask_t *nodemask)
 {
 	gfp_t gfp = unmapped_source_gfp(request->gfp);
-	gfp_t easy = unmapped_opportunistic_gfp(gfp);
+	gfp_t no_reclaim = unmapped_no_reclaim_gfp(gfp);
 	struct request r = *request;
 	struct page *page = NULL;
 
+	if (unmapped_clear_prepare())
+		return NULL;
+
 	r.nid = first_node_of(request);
 	if (r.nid != NUMA_NO_NODE) {
-		page = refill_what_lies_there(&r, easy | __GFP_THISNODE);
-		if (!page && !(gfp & __GFP_THISNODE))
-			page = refill_what_lies_there(&r, easy);
+		if (refill_no_reclaim(&r, no_reclaim | __GFP_THISNODE, &page))
+			return NULL;
+		if (!page && !(gfp & __GFP_THISNODE) &&
+		    refill_no_reclaim(&r, no_reclaim, &page))
+			return NULL;
 	}
-	if (!page && !r.easy)
+	if (!page && !r.no_reclaim)
 		page = unmapped_refill_fragment(gfp, r.order, r.order,
 						request->nid, nodemask);
 	return page;
@@ -468,7 +291,7 @@ static struct page *alloc_request(struct request r)
 	    WARN_ON_ONCE_GFP(r.order > PMD_ORDER, r.gfp))
 		return NULL;
 
-	/* As the page allocator does: a preference, if gfp is no hardwall. */
+	/* A preference unless __GFP_HARDWALL, as in the page allocator. */
 	if (cpusets_enabled() && in_task() && !nodemask)
 		r.nodemask = &cpuset_current_mems_allowed;
 
@@ -481,7 +304,7 @@ static struct page *alloc_request(struct request r)
 	return page ? hand_out(page, r.order, r.gfp) : NULL;
 }
 
-/* Apart, so that the common case needs no stack for the request. */
+/* Not inlined, so that the common case needs no stack for the request. */
 static noinline struct page *alloc_general(gfp_t gfp, unsigned int order,
 					   int nid, nodemask_t *nodemask)
 {
@@ -493,15 +316,10 @@ static noinline struct page *alloc_general(gfp_t gfp, unsigned int order,
 	});
 }
 
-/*
- * The common case: a page from this CPU's list for the zone that the page
- * allocator would try first. NULL is no answer.
- */
-static __always_inline struct page *take_fast(gfp_t gfp, int nid)
+/* The zone that the page allocator would try first, NULL if not obvious. */
+static __always_inline struct unmapped_zone *common_zone(gfp_t gfp, int nid)
 {
 	struct zoneref *z = node_zonelist(nid, gfp)->_zonerefs;
-	struct unmapped_zone *uz;
-	struct page *page;
 
 	if (cpusets_enabled() || unlikely(!zonelist_zone(z)) ||
 	    unlikely(zonelist_zone_idx(z) > ZONE_NORMAL) ||
@@ -509,28 +327,41 @@ static __always_inline struct page *take_fast(gfp_t gfp, int nid)
 	    unlikely(!unmapped_alloc_ready))
 		return NULL;
 
-	uz = &unmapped_node(zonelist_node_idx(z))->zones[zonelist_zone_idx(z)];
-	page = pcp_take(uz);
-	if (unlikely(page && PageHWPoison(page))) {
-		unmapped_zone_put(uz, page, 0);
-		return NULL;
-	}
-	return page;
+	return &unmapped_node(zonelist_node_idx(z))->zones[zonelist_zone_idx(z)];
+}
+
+/* Take a page off the per-CPU list, and fill or clear the list if needed. */
+static noinline struct page *alloc_single(struct unmapped_zone *uz, gfp_t gfp,
+					  int nid)
+{
+	struct page *page = unmapped_pcp_take_slow(uz);
+
+	if (unlikely(!page))
+		return alloc_general(gfp, 0, nid, NULL);
+	unmapped_refill_wake(unmapped_node(page_to_nid(page)));
+	return hand_out(page, 0, gfp);
 }
 
 static __always_inline
 struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
 			      nodemask_t *nodemask)
 {
+	struct unmapped_zone *uz;
 	struct page *page;
 
-	if (likely(!order) && likely(!nodemask)) {
-		VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
-		page = take_fast(gfp, nid);
-		if (likely(page))
-			return hand_out(page, 0, gfp);
-	}
-	return alloc_general(gfp, order, nid, nodemask);
+	if (unlikely(order) || unlikely(nodemask))
+		return alloc_general(gfp, order, nid, nodemask);
+
+	VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
+	uz = common_zone(gfp, nid);
+	if (unlikely(!uz))
+		return alloc_general(gfp, 0, nid, NULL);
+
+	page = unmapped_pcp_take(uz);
+	if (unlikely(!page))
+		return alloc_single(uz, gfp, nid);
+	set_page_private(page, 0);
+	return hand_out_cleared(page, 0, gfp);
 }
 
 struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
@@ -542,19 +373,6 @@ struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_nodemask_noprof);
 
-struct page *unmapped_pages_alloc_nozero_noprof(gfp_t gfp, unsigned int order,
-						int nid, nodemask_t *nodemask)
-{
-	return alloc_request((struct request) {
-		.gfp = gfp,
-		.order = order,
-		.nid = nid == NUMA_NO_NODE ? numa_mem_id() : nid,
-		.nodemask = nodemask,
-		.nozero = true,
-	});
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_nozero_noprof);
-
 #ifdef CONFIG_NUMA
 static struct page *alloc_mpol(gfp_t gfp, unsigned int order,
 			       struct mempolicy *pol, pgoff_t ilx, int nid)
@@ -562,14 +380,14 @@ static struct page *alloc_mpol(gfp_t gfp, unsigned int order,
 	nodemask_t *nodemask = policy_nodemask(gfp, pol, ilx, &nid);
 	struct page *page = NULL;
 
-	/* As alloc_pages() does: other nodes rather than direct reclaim. */
+	/* Like alloc_pages(): try other nodes before direct reclaim. */
 	if (pol->mode == MPOL_PREFERRED_MANY) {
 		page = alloc_request((struct request) {
 			.gfp = gfp | __GFP_NOWARN,
 			.order = order,
 			.nid = nid,
 			.nodemask = nodemask,
-			.easy = true,
+			.no_reclaim = true,
 		});
 		nodemask = NULL;
 	}
@@ -650,44 +468,46 @@ struct folio *unmapped_vma_folio_alloc_noprof(gfp_t gfp, unsigned int order,
 	    unlikely(vma->vm_ops && vma->vm_ops->get_policy))
 		return vma_folio_alloc(gfp, order, vma, addr);
 #endif
-	/* The task's policy then; most often there is none either. */
+	/* The task's policy applies; most tasks have none. */
 	gfp |= __GFP_COMP;
 	return page_rmappable_folio(alloc_pages_task(gfp, order));
 }
 
 /* === Many pages at once ================================================== */
 
-/* Hand out up to @nr pages of a zone; returns how many there were. */
+/* Hand out up to @nr pages of a zone; returns how many it had. */
 static unsigned long take_more(struct unmapped_zone *uz, unsigned int nr,
 			       gfp_t gfp, struct page **pages)
 {
-	struct llist_node *list = NULL, *last = NULL, *node;
+	struct llist_node *list = NULL, *last = NULL;
 	unsigned long got = 0;
 	struct page *page;
 
 	if (!nr || !unmapped_zone_take_bulk(uz, nr, &list, &last))
 		return 0;
 
-	while ((node = list)) {
-		page = llist_entry(node, struct page, pcp_llist);
-		list = node->next;
+	unmapped_clear_list(list);
+	while (list) {
+		page = llist_entry(list, struct page, pcp_llist);
+		list = list->next;
 		if (unlikely(PageHWPoison(page))) {
 			unmapped_zone_put(uz, page, 0);
 			continue;
 		}
-		pages[got] = hand_out(page, 0, gfp);
+		set_page_private(page, 0);
+		pages[got] = hand_out_cleared(page, 0, gfp);
 		if (!pages[got])
 			break;
 		got++;
 	}
-	if (list)
-		unmapped_zone_put_bulk(uz, list);
+	unmapped_zone_put_bulk(uz, list);
 	return got;
 }
 
 /*
- * Each round asks for one page in the ordinary way, which knows about policies
- * and cpusets and refills the cache, and takes more from where that came from.
+ * Each round allocates one page in the regular way, which handles policies and
+ * cpusets and refills the cache, and then takes more from the zone of that
+ * page.
  */
 unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 					       nodemask_t *nodemask,
@@ -699,7 +519,7 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 		.nid = nid == NUMA_NO_NODE ? numa_mem_id() : nid,
 		.nodemask = nodemask,
 	};
-	unsigned long got = 0;
+	unsigned long got = 0, more;
 
 	while (got < nr_pages) {
 		r.nr_pages = nr_pages - got;
@@ -707,9 +527,12 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 		if (!pages[got])
 			break;
 		got++;
-		got += take_more(unmapped_page_zone(pages[got - 1]),
-				 min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
-				 gfp, pages + got);
+		do {
+			more = take_more(unmapped_page_zone(pages[got - 1]),
+					 min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
+					 gfp, pages + got);
+			got += more;
+		} while (more);
 	}
 	return got;
 }
@@ -776,117 +599,135 @@ void unmapped_pages_free(struct page *page, unsigned int order)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_free);
 
-void unmapped_folio_clear(struct folio *folio)
-{
-	unsigned long flags;
-	long i;
-
-	for (i = 0; i < folio_nr_pages(folio); i++) {
-		/* A poisoned page must not be touched. */
-		if (unlikely(PageHWPoison(folio_page(folio, i))))
-			continue;
-		local_irq_save(flags);
-		unmapped_clear_page(folio_page(folio, i));
-		local_irq_restore(flags);
-	}
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_folio_clear);
-
 void unmapped_free_folio(struct folio *folio)
 {
-	/* The page cache still has one for each page, and our caller one. */
+	/* The page cache holds a reference per page, and the caller one. */
 	if (folio_ref_count(folio) > folio_nr_pages(folio) + 1)
-		unmapped_folio_clear(folio);
+		unmapped_clear_chunk(folio_page(folio, 0), folio_order(folio));
 }
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_free_folio);
 
-static void put_chunk(struct unmapped_zone *uz, struct page *page,
-		      unsigned int order, enum unmapped_kind kind)
+static void put_chunk(struct page *page, unsigned int order)
 {
-	unsigned long i, flags;
-
-	for (i = 0; kind != UNMAPPED_NOZERO && i < 1UL << order; i++) {
-		/* A poisoned page must not be touched, not even to clear it. */
-		if (unlikely(PageHWPoison(page + i)))
-			continue;
-		local_irq_save(flags);
-		unmapped_clear_page(page + i);
-		local_irq_restore(flags);
-	}
-	unmapped_zone_put(uz, page, order);
+	unmapped_clear_chunk(page, order);
+	set_page_private(page, UNMAPPED_ZEROED);
+	unmapped_zone_put(unmapped_page_zone(page), page, order);
 }
 
+/* Interrupts are off here: leave all but a batch to further interrupts. */
 static void put_deferred(struct irq_work *work)
 {
 	struct unmapped_zone *uz = container_of(work, struct unmapped_zone,
 						deferred_work);
-	struct llist_node *list = llist_del_all(&uz->deferred);
-	struct page *page, *next;
-	unsigned int order;
+	struct llist_node *list = llist_del_all(&uz->deferred), *last;
+	unsigned int order, nr = 0;
+	struct page *page;
 
-	llist_for_each_entry_safe(page, next, list, pcp_llist) {
+	while (list && nr < UNMAPPED_BATCH) {
+		page = llist_entry(list, struct page, pcp_llist);
+		list = list->next;
 		order = page_private(page);
-		set_page_private(page, 0);
-		put_chunk(uz, page, order, unmapped_kind(page));
+		put_chunk(page, order);
+		nr += 1U << order;
 	}
+	if (!list)
+		return;
+
+	for (last = list; last->next;)
+		last = last->next;
+	llist_add_batch(list, last, &uz->deferred);
+	irq_work_queue(work);
+}
+
+/* Queue the chunk in pieces, each of which is cleared quickly. */
+static void defer_put(struct unmapped_zone *uz, struct page *page,
+		      unsigned int order)
+{
+	unsigned int piece = min(order, ilog2(UNMAPPED_BATCH));
+	struct page *end = page + (1UL << order);
+
+	for (; page < end; page += 1UL << piece) {
+		set_page_private(page, piece);
+		llist_add(&page->pcp_llist, &uz->deferred);
+	}
+	irq_work_queue(&uz->deferred_work);
+}
+
+static __always_inline void put_single(struct page *page,
+				       struct llist_node **batch)
+{
+	if (batch) {
+		page->pcp_llist.next = *batch;
+		*batch = &page->pcp_llist;
+		return;
+	}
+	unmapped_clear_pages(&page, 1);
+	unmapped_pcp_put(unmapped_page_zone(page), page);
 }
 
 static noinline bool catch_other(struct page *page, unsigned int order,
-				 unsigned long flags, bool nolock)
+				 unsigned long flags, bool nolock,
+				 struct llist_node **batch)
 {
-	enum unmapped_kind kind = unmapped_kind_flags(page, flags);
 	struct unmapped_zone *uz;
 
-	if (kind == UNMAPPED_NONE)
+	if (unmapped_kind_flags(page, flags) == UNMAPPED_NONE)
 		return false;
 
 	uz = unmapped_page_zone(page);
-	charge_cache(1L << order);
-	if (unlikely(nolock)) {
-		set_page_private(page, order);
-		if (llist_add(&page->pcp_llist, &uz->deferred))
-			irq_work_queue(&uz->deferred_work);
-	} else if (kind == UNMAPPED_FRAGMENT && !order && !PageHWPoison(page)) {
-		pcp_put(uz, page);
-	} else {
-		put_chunk(uz, page, order, kind);
-	}
+	unmapped_charge_cache(1L << order);
+	if (unlikely(nolock))
+		defer_put(uz, page, order);
+	else if (!order && !PageHWPoison(page))
+		put_single(page, batch);
+	else
+		put_chunk(page, order);
 	return true;
 }
 
 /**
- * unmapped_alloc_catch() - take a page back that is being freed
- * @page: first page, without a reference, checked and prepared for being free.
+ * unmapped_alloc_catch() - take back a page that is being freed
+ * @page: first page, without references, checked and prepared for freeing.
  * @order: order that it is freed with.
- * @flags: flags of its pageblock, one of UNMAPPED_PAGEBLOCK_MASK among them.
- * @nolock: no lock may be taken here.
+ * @flags: flags of its pageblock, with a bit of UNMAPPED_PAGEBLOCK_MASK set.
+ * @nolock: no lock may be taken.
+ * @batch: if not NULL, the page may be added to this list, of at most
+ *	FOLIO_BATCH_SIZE pages, for unmapped_alloc_free_batch().
  *
  * Called by the page allocator.
  *
  * Context: Any context; NMI only with @nolock.
- * Return: true if the page was the allocator's, and has been dealt with.
+ * Return: true if the page belongs to the allocator and has been taken back.
  */
 bool unmapped_alloc_catch(struct page *page, unsigned int order,
-			  unsigned long flags, bool nolock)
+			  unsigned long flags, bool nolock,
+			  struct llist_node **batch)
 {
-	if (unlikely(!(flags & BIT(PB_unmapped_block))) ||
-	    unlikely(flags & BIT(PB_unmapped_nozero)) || unlikely(order) ||
+	if (unlikely(!(flags & BIT(PB_unmapped_block))) || unlikely(order) ||
 	    unlikely(nolock) || unlikely(PageHWPoison(page)))
-		return catch_other(page, order, flags, nolock);
+		return catch_other(page, order, flags, nolock, batch);
 
 	/* The common case: a single page of a block. */
-	charge_cache(1);
-	pcp_put(unmapped_page_zone(page), page);
+	unmapped_charge_cache(1);
+	put_single(page, batch);
 	return true;
 }
 
-/* === Questions =========================================================== */
-
-bool unmapped_page(const struct page *page)
+/**
+ * unmapped_alloc_free_batch() - free pages collected by unmapped_alloc_catch()
+ * @batch: the pages.
+ *
+ * Called by the page allocator. Clears them with a single switch of page
+ * tables.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_alloc_free_batch(struct llist_node *batch)
 {
-	return unmapped_kind(page) != UNMAPPED_NONE;
+	unmapped_clear_list(batch);
+	while (batch)
+		batch = unmapped_pcp_put_run(batch);
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_page);
 
 /* === Boot ================================================================ */
 
@@ -898,7 +739,7 @@ static void __init free_node(struct unmapped_node *node)
 		return;
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		unmapped_zone_exit(&node->zones[i]);
+		unmapped_pcp_exit(&node->zones[i]);
 	kfree(node);
 }
 
@@ -916,8 +757,9 @@ static struct unmapped_node * __init alloc_node(int nid)
 	unmapped_refill_init(node);
 	unmapped_release_init_node(node);
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
+		unmapped_zone_init(&node->zones[i]);
 		init_irq_work(&node->zones[i].deferred_work, put_deferred);
-		if (unmapped_zone_init(&node->zones[i]))
+		if (unmapped_pcp_init(&node->zones[i]))
 			goto fail;
 	}
 	return node;
@@ -949,17 +791,29 @@ static void __init free_nodes(void)
 	}
 }
 
+static int drain_dead_cpu(unsigned int cpu)
+{
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+			unmapped_pcp_drain_cpu(&unmapped_node(nid)->zones[i],
+					       cpu);
+	return 0;
+}
+
 static int __init unmapped_alloc_init(void)
 {
 	int err;
 
-	/* The bit of a pageblock must not speak for more than a block. */
-	if (!can_set_direct_map() || pageblock_order > PMD_ORDER)
+	/* A pageblock bit must not cover more than a block. */
+	if (!can_set_direct_map() || !arch_unmapped_alloc_supported() ||
+	    pageblock_order > PMD_ORDER)
 		return 0;
 
-	err = unmapped_window_init();
+	err = init_nodes();
 	if (!err)
-		err = init_nodes();
+		err = unmapped_clear_init();
 	if (!err)
 		err = unmapped_release_init();
 	if (err) {
@@ -968,7 +822,8 @@ static int __init unmapped_alloc_init(void)
 		return err;
 	}
 
-	/* If it fails, the pages of a dead CPU's list wait for a drain. */
+	unmapped_events_init();
+	/* If this fails, pages stay on a dead CPU's list until a drain. */
 	cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mm/unmapped_alloc:dead",
 				  NULL, drain_dead_cpu);
 	unmapped_alloc_ready = true;

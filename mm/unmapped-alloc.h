@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Unmapped page allocator: what its own files, its tests and the page
- * allocator share. For the public interface see <linux/unmapped_alloc.h>.
+ * Unmapped page allocator: declarations shared by its own files, its tests and
+ * the page allocator. For the public interface, see <linux/unmapped_alloc.h>.
  */
 #ifndef __MM_UNMAPPED_ALLOC_H
 #define __MM_UNMAPPED_ALLOC_H
 
+#include <linux/alloc_tag.h>
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/export.h>
+#include <linux/folio_batch.h>
 #include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -27,26 +29,24 @@
 #define UNMAPPED_NR_ORDERS	(PMD_ORDER + 1)
 #define UNMAPPED_BLOCK_PAGES	(PMD_SIZE >> PAGE_SHIFT)
 
-/* The zones that memory can come from: it is neither highmem nor movable. */
+/* The zones that memory can come from: neither highmem nor movable. */
 #define UNMAPPED_NR_ZONES	(ZONE_NORMAL + 1)
 
 /**
  * enum unmapped_kind - what a page of the allocator is part of
  * @UNMAPPED_BLOCK: a PMD-size area that the allocator owns as a whole.
- * @UNMAPPED_FRAGMENT: a smaller area; others use the memory around it.
- * @UNMAPPED_NOZERO: a block for those who don't want their pages cleared.
+ * @UNMAPPED_FRAGMENT: a smaller area; the memory around it has other owners.
  * @UNMAPPED_NR_KINDS: the number of kinds.
- * @UNMAPPED_NONE: nothing, the page is not one of the allocator's.
+ * @UNMAPPED_NONE: the page does not belong to the allocator.
  */
 enum unmapped_kind {
 	UNMAPPED_BLOCK,
 	UNMAPPED_FRAGMENT,
-	UNMAPPED_NOZERO,
 	UNMAPPED_NR_KINDS,
 	UNMAPPED_NONE = UNMAPPED_NR_KINDS,
 };
 
-/* Things that happen seldom and that somebody wants to know the number of. */
+/* Rare events, shown in debugfs. */
 enum unmapped_event {
 	UNMAPPED_REFILL_BLOCK,
 	UNMAPPED_REFILL_FRAGMENT,
@@ -60,14 +60,15 @@ enum unmapped_event {
 };
 
 /**
- * struct unmapped_count - the pages of a zone by where they are
- * @owned: pages that were taken from the page allocator and not given back.
- * @used: pages that are handed out. In struct unmapped_zone, the pages on the
- *	CPUs' lists are among them: they come and go without its lock.
- * @cached: pages on the free lists, and on the CPUs' lists.
- * @transit: pages that left the free lists on their way to the page allocator.
- * @lost: pages that are no longer owned, but could not be given back either:
- *	poisoned ones, and those whose direct map entry could not be restored.
+ * struct unmapped_count - number of pages of a zone, by state
+ * @owned: pages taken from the page allocator and not given back.
+ * @used: pages handed out. In struct unmapped_zone, they include the pages on
+ *	the per-CPU lists, which are added and removed without the zone's lock.
+ * @cached: free pages, on the zone's lists and on the per-CPU lists.
+ * @transit: pages taken off the free lists to be returned to the page
+ *	allocator.
+ * @lost: pages no longer owned that could not be given back: poisoned pages,
+ *	and pages whose direct map entry could not be restored.
  *
  * Invariant: @owned == @used + @cached + @transit.
  */
@@ -79,29 +80,53 @@ struct unmapped_count {
 	unsigned long lost;
 };
 
+/*
+ * page->private of a free chunk's first page: its order, whether it is on a
+ * fragment list, and whether all of it is zero. A chunk without UNMAPPED_ZEROED
+ * has pages with the contents that they had in the page allocator, and possibly
+ * zeroed pages: a page that was ever handed out is zero while it is free.
+ */
+#define UNMAPPED_ORDER_MASK	0xffUL
+#define UNMAPPED_ON_FRAGMENTS	BIT(8)
+#define UNMAPPED_ZEROED		BIT(9)
+
+/*
+ * Maximum number of pages that are cleared, merged or linked with interrupts
+ * off or under a zone's lock. Longer operations are done in rounds. Freeing a
+ * full folio_batch takes a single round.
+ */
+#define UNMAPPED_BATCH		FOLIO_BATCH_SIZE
+
+/*
+ * Number of pages on a per-CPU list that are cleared at a time, when the first
+ * one is needed. Mapping them costs about as much as clearing half a page, and
+ * the caller pays for clearing at most this many pages.
+ */
+#define UNMAPPED_CLEAR_AHEAD	8
+
 /**
- * struct unmapped_pcp - free single pages of a zone at the hand of one CPU
+ * struct unmapped_pcp - per-CPU list of a zone's free order-0 pages
  */
 struct unmapped_pcp {
 	/**
-	 * @lock: protects the fields below. Taken by the list's own CPU, with
-	 * interrupts off, and by whoever drains the lists, hence next to never
-	 * contended. Nothing nests inside.
+	 * @lock: protects the fields below. Taken by the list's own CPU with
+	 * interrupts off, and by other CPUs to drain the list, so it is rarely
+	 * contended. No other lock nests inside.
 	 */
 	raw_spinlock_t lock;
 	/** @count: number of pages on the list. */
 	unsigned int count;
 	/**
-	 * @head: linked by page->pcp_llist. Most recently freed first.
-	 *
-	 * Invariant: the contents of every page on the list are zero.
+	 * @head: linked by page->pcp_llist, most recently freed first.
+	 * page->private is UNMAPPED_ZEROED, or 0 if the page must be cleared
+	 * before it is handed out.
 	 */
 	struct llist_node *head;
 };
 
 /*
- * A CPU's list is filled from its zone's lists, or relieved of the surplus, by
- * this many pages at a time; it is relieved when it has twice as many.
+ * A per-CPU list takes this many pages from its zone at a time, and returns as
+ * many when it holds twice that number.
  */
 #define UNMAPPED_PCP_BATCH	64
 
@@ -110,44 +135,45 @@ struct unmapped_pcp {
  */
 struct unmapped_zone {
 	/**
-	 * @lock: protects all fields but @pcp and @deferred. Taken from any
-	 * context except NMI, therefore always with interrupts off. For what
-	 * nests inside see the top of unmapped-alloc.c.
+	 * @lock: protects all fields except @pcp and @deferred. Taken in any
+	 * context except NMI, and therefore always with interrupts off. For the
+	 * locks that nest inside, see the lock order in unmapped-alloc.c.
 	 */
 	spinlock_t lock;
 	/**
-	 * @free: free pages by kind and order. A free chunk's first page has
-	 * the page type PGTY_unmapped_free, its order in page->private and is
-	 * linked by page->buddy_list. Most recently freed first.
+	 * @free: free chunks by kind and order, most recently freed first. A
+	 * chunk's first page has the page type PGTY_unmapped_free, is linked by
+	 * page->buddy_list, and has its state in page->private, see
+	 * UNMAPPED_ORDER_MASK.
 	 *
-	 * Invariant: the contents of every page on these lists are zero, except
-	 * on those of UNMAPPED_NOZERO.
+	 * Invariant: a page that was ever handed out is zero while it is on a
+	 * list.
 	 */
 	struct list_head free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/**
-	 * @nr_free: number of entries on each of the lists. Written under
-	 * @lock, read without it where an old value does no harm.
+	 * @nr_free: number of chunks on each list. Written under @lock, read
+	 * without it where a stale value does no harm.
 	 */
 	unsigned long nr_free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/** @count: see struct unmapped_count. */
 	struct unmapped_count count;
-	/** @nr_taken: how often something was taken, or asked for in vain. */
+	/** @nr_taken: number of allocations from the lists. */
 	unsigned long nr_taken;
 	/**
-	 * @nr_idle: whole blocks that nobody took since the node's idle work
-	 * ran last: the least that there were since then.
+	 * @nr_idle: minimum number of whole free blocks since the node's idle
+	 * work last ran: these blocks were not needed in that time.
 	 */
 	unsigned long nr_idle;
-	/** @nr_taken_before: @nr_taken when the idle work ran last. */
+	/** @nr_taken_before: @nr_taken when the idle work last ran. */
 	unsigned long nr_taken_before;
-	/** @pcp: the CPUs' lists. */
+	/** @pcp: the per-CPU lists. */
 	struct unmapped_pcp __percpu *pcp;
 	/**
-	 * @deferred: pages freed where @lock can't be taken, until
-	 * @deferred_work ran.
+	 * @deferred: pages freed in contexts where @lock can't be taken, until
+	 * @deferred_work runs.
 	 */
 	struct llist_head deferred;
-	/** @deferred_work: puts the pages on @deferred where they belong. */
+	/** @deferred_work: frees the pages on @deferred. */
 	struct irq_work deferred_work;
 } ____cacheline_internodealigned_in_smp;
 
@@ -158,34 +184,37 @@ struct unmapped_node {
 	/** @nid: its number. */
 	int nid;
 	/**
-	 * @refill_lock: held by whoever takes blocks from the page allocator,
-	 * so that concurrent callers on an empty cache wait for them instead
-	 * of each taking some. No direct reclaim that may enter a filesystem
-	 * or start I/O runs under it: a caller waits for it with whatever
-	 * locks it has. Protects @refilled.
+	 * @refill_lock: held while blocks are taken from the page allocator, so
+	 * that concurrent callers that find the cache empty share one refill.
+	 * No memory is reclaimed while it is held, and waiters can be killed.
+	 * Protects @refilled.
 	 */
 	struct mutex refill_lock;
-	/** @refilled: when blocks were taken last, in jiffies. */
+	/** @refilled: when blocks were last taken, in jiffies. */
 	unsigned long refilled;
 	/**
-	 * @batch: how many blocks a refill takes. Follows the demand: doubled
-	 * by a refill that comes soon after another, one when there was none
-	 * for a while. Written under @refill_lock, read anywhere.
+	 * @batch: number of blocks that the background refill takes. Adapts to
+	 * demand: doubled when one refill follows soon after another, reset to
+	 * one after a while without refills. Written under @refill_lock, read
+	 * without it.
 	 */
 	unsigned int batch;
-	/** @refill_work: refills before the cache is empty. */
+	/** @refill_work: refills the cache before it is empty. */
 	struct work_struct refill_work;
-	/** @idle_work: gives back what nobody asks for. */
+	/** @idle_work: gives back memory that is idle. */
 	struct delayed_work idle_work;
 	/** @zones: the caches by zone. */
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
 
-/* The bits of a pageblock that are set when pages of it are the allocator's. */
+/* How long blocks must be idle before they are given back. */
+#define UNMAPPED_IDLE_PERIOD	(5 * HZ)
+
+/* Pageblock bits that are set if the allocator owns pages of a pageblock. */
 #define UNMAPPED_PAGEBLOCK_MASK \
 	(BIT(PB_unmapped_block) | BIT(PB_unmapped_fragment))
 
-/* Consumers that can be modules; the tests need the same. */
+/* For consumers that can be modules, and for the tests. */
 #define EXPORT_SYMBOL_FOR_CONSUMERS(symbol)				\
 	EXPORT_SYMBOL_FOR_MODULES(symbol,				\
 		"kvm,unmapped_alloc_kunit,unmapped_alloc_torture")
@@ -197,6 +226,16 @@ extern struct unmapped_node *unmapped_nodes[MAX_NUMNODES];
 static inline struct unmapped_node *unmapped_node(int nid)
 {
 	return unmapped_nodes[nid];
+}
+
+static inline struct unmapped_zone *unmapped_page_zone(const struct page *page)
+{
+	return &unmapped_node(page_to_nid(page))->zones[page_zonenum(page)];
+}
+
+static inline bool unmapped_page_zeroed(const struct page *page)
+{
+	return page_private(page) & UNMAPPED_ZEROED;
 }
 
 extern atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
@@ -211,21 +250,69 @@ static inline unsigned long unmapped_event_count(enum unmapped_event event)
 	return atomic_long_read(&unmapped_events[event]);
 }
 
-/* unmapped-alloc.c: handing out and taking back */
+/* Queue the idle work of a node that has memory. Any context except NMI. */
+static inline void unmapped_idle_wake(struct unmapped_node *node)
+{
+	queue_delayed_work(system_dfl_wq, &node->idle_work,
+			   UNMAPPED_IDLE_PERIOD);
+}
+
+/*
+ * Functions of each file only call those of files further down this list.
+ * page_alloc.c only calls unmapped_alloc_catch() and
+ * unmapped_alloc_free_batch().
+ */
+
+/* unmapped-alloc.c: allocation, free, boot */
 bool unmapped_alloc_catch(struct page *page, unsigned int order,
-			  unsigned long pageblock_flags, bool nolock);
-void unmapped_drain_pcp(struct unmapped_zone *uz);
-void unmapped_check_out(struct page *page, unsigned int order);
-void unmapped_check_in(struct page *page, unsigned int order);
+			  unsigned long pageblock_flags, bool nolock,
+			  struct llist_node **batch);
+void unmapped_alloc_free_batch(struct llist_node *batch);
+
+/* unmapped-events.c: hibernation, memory hotplug, OOM */
+void unmapped_events_init(void);
+
+/* unmapped-show.c: debugfs, show_mem(), self-checks */
+void unmapped_alloc_show_mem(void);
+void unmapped_alloc_count(int nid, struct unmapped_count *sum);
+bool unmapped_alloc_check(int nid);
+
+/* unmapped-release.c: giving memory back to the page allocator */
+int unmapped_release_init(void);
+void unmapped_release_init_node(struct unmapped_node *node);
+unsigned long unmapped_release_zone(struct unmapped_zone *uz,
+				    unsigned long nr_pages, bool all);
+unsigned long unmapped_alloc_drain(int nid);
+
+/* unmapped-refill.c: taking memory from the page allocator */
+void unmapped_refill_init(struct unmapped_node *node);
+gfp_t unmapped_source_gfp(gfp_t gfp);
+gfp_t unmapped_no_reclaim_gfp(gfp_t gfp);
+struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
+				    int order, nodemask_t *nodemask,
+				    unsigned int nr);
+struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
+				      unsigned int order, int nid,
+				      nodemask_t *nodemask);
+void unmapped_refill_wake(struct unmapped_node *node);
+void unmapped_refill_stop(bool stop);
+
+/* unmapped-pcp.c: the per-CPU lists */
+struct page *unmapped_pcp_take_slow(struct unmapped_zone *uz);
+void unmapped_pcp_put(struct unmapped_zone *uz, struct page *page);
+struct llist_node *unmapped_pcp_put_run(struct llist_node *list);
+void unmapped_pcp_drain_cpu(struct unmapped_zone *uz, unsigned int cpu);
+void unmapped_pcp_drain(struct unmapped_zone *uz);
+unsigned long unmapped_pcp_count(const struct unmapped_zone *uz);
+int unmapped_pcp_init(struct unmapped_zone *uz);
+void unmapped_pcp_exit(struct unmapped_zone *uz);
 
 /* unmapped-zone.c: the free lists */
-int unmapped_zone_init(struct unmapped_zone *uz);
-void unmapped_zone_exit(struct unmapped_zone *uz);
+void unmapped_zone_init(struct unmapped_zone *uz);
 void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
-			  unsigned int from, int order);
+			  unsigned int from, int order, bool zeroed);
 void unmapped_zone_lose(struct unmapped_zone *uz, unsigned int order);
-struct page *unmapped_zone_take(struct unmapped_zone *uz, unsigned int order,
-				bool nozero);
+struct page *unmapped_zone_take(struct unmapped_zone *uz, unsigned int order);
 unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 				     struct llist_node **list,
 				     struct llist_node **last);
@@ -233,65 +320,44 @@ void unmapped_zone_put(struct unmapped_zone *uz, struct page *page,
 		       unsigned int order);
 void unmapped_zone_put_bulk(struct unmapped_zone *uz, struct llist_node *list);
 struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool all,
-				   unsigned int *order);
+				   unsigned int *order, bool *zeroed);
 void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
-			     unsigned int order, bool lost);
+			     unsigned int order, bool zeroed);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
 bool unmapped_zone_break_block(struct unmapped_zone *uz);
 void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block);
-unsigned long unmapped_zone_nr_pcp(const struct unmapped_zone *uz);
-void unmapped_zone_count(struct unmapped_zone *uz, struct unmapped_count *sum);
-void unmapped_alloc_count(int nid, struct unmapped_count *sum);
-bool unmapped_alloc_check(int nid);
 
-/* unmapped-map.c: the direct map */
-int unmapped_map_remove(struct page *page, unsigned int order);
-int unmapped_map_restore(struct page *page, unsigned int order);
-void unmapped_map_flush(struct page **pages, unsigned int nr,
-			unsigned int order);
-void unmapped_map_collapse(struct page **pages, unsigned int nr);
+/* unmapped-clear.c: clearing pages through a mapping private to the CPU */
+int unmapped_clear_init(void);
+int unmapped_clear_prepare(void);
+void unmapped_clear_pages(struct page *const *pages, unsigned int nr);
+void unmapped_clear_chunk(struct page *page, unsigned int order);
+void unmapped_clear_list(struct llist_node *list);
 
-/* unmapped-refill.c: from the page allocator */
-void unmapped_refill_init(struct unmapped_node *node);
-gfp_t unmapped_source_gfp(gfp_t gfp);
-struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
-				  int order, nodemask_t *nodemask,
-				  unsigned long nr_pages, bool nozero);
-struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
-				      unsigned int order, int nid,
-				      nodemask_t *nodemask);
-gfp_t unmapped_opportunistic_gfp(gfp_t gfp);
-void unmapped_refill_wake(struct unmapped_node *node);
-void unmapped_refill_stop(bool stop);
+/* unmapped-direct-map.c: changing the direct map */
+int unmapped_direct_map_remove(struct page *page, unsigned int order);
+int unmapped_direct_map_restore(struct page *page, unsigned int order);
+void unmapped_direct_map_flush(void);
+void unmapped_direct_map_collapse(struct page **pages, unsigned int nr);
 
-/* unmapped-release.c: back to the page allocator */
-int unmapped_release_init(void);
-void unmapped_release_init_node(struct unmapped_node *node);
-unsigned long unmapped_alloc_drain(int nid);
-void unmapped_release_wake(struct unmapped_node *node);
-
-/* unmapped-show.c: what it tells about itself */
-void unmapped_alloc_show_mem(void);
-
-/* unmapped-owner.c: which pages are the allocator's */
+/* unmapped-owner.c: which pages the allocator owns */
 enum unmapped_kind unmapped_kind(const struct page *page);
 bool unmapped_fragment(const struct page *page);
 int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first);
 void unmapped_disown(struct page *page, unsigned int order);
 void unmapped_fragments_to_block(struct page *page);
 int unmapped_block_to_fragments(struct page *page);
-void unmapped_block_to_nozero(struct page *page);
 void unmapped_forget_area(struct page *page);
 
-/* unmapped-window.c: a mapping of one page for one CPU */
-int unmapped_window_init(void);
-void unmapped_clear_page(struct page *page);
+/* unmapped-tag.c: accounting of the pages in the cache */
+void unmapped_check_out(struct page *page, unsigned int order);
+void unmapped_check_in(struct page *page, unsigned int order);
 
 #if IS_ENABLED(CONFIG_KUNIT)
-/* Points where a test puts itself between the allocator and the kernel. */
+/* Functions that the tests replace with stubs, or call directly. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
-void unmapped_direct_map_collapse(struct page **pages, unsigned int nr);
-void unmapped_map_collapse_wait(void);
+void unmapped_collapse_now(struct page **pages, unsigned int nr);
+void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
@@ -299,27 +365,83 @@ int unmapped_prepare_for_image(struct notifier_block *nb, unsigned long action,
 			       void *data);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);
+/* How the tests access pages, and search for mappings of them. */
+void unmapped_page_copy(struct page *page, void *buf, bool write);
+bool unmapped_clear_area(unsigned long *start, unsigned long *end,
+			 unsigned int cpu, struct mm_struct **mm);
+unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 #endif
 
-/* What is a page to the allocator, given the flags of its pageblock? */
+/* === Inlined on the hot path ============================================= */
+
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+void __unmapped_charge_cache(long nr_pages);
+
+static __always_inline void unmapped_charge_cache(long nr_pages)
+{
+	if (mem_alloc_profiling_enabled())
+		__unmapped_charge_cache(nr_pages);
+}
+#else
+static inline void unmapped_charge_cache(long nr_pages) { }
+#endif
+
+/* The kind of a page, given the flags of its pageblock. */
 static inline enum unmapped_kind
 unmapped_kind_flags(const struct page *page, unsigned long pageblock_flags)
 {
 	if (likely(pageblock_flags & BIT(PB_unmapped_block)))
-		return unlikely(pageblock_flags & BIT(PB_unmapped_nozero)) ?
-		       UNMAPPED_NOZERO : UNMAPPED_BLOCK;
+		return UNMAPPED_BLOCK;
 	if ((pageblock_flags & BIT(PB_unmapped_fragment)) &&
 	    unmapped_fragment(page))
 		return UNMAPPED_FRAGMENT;
 	return UNMAPPED_NONE;
 }
 
-static inline struct unmapped_zone *unmapped_page_zone(const struct page *page)
+static __always_inline
+struct unmapped_pcp *unmapped_pcp_lock(struct unmapped_zone *uz,
+				       unsigned long *flags)
 {
-	return &unmapped_node(page_to_nid(page))->zones[page_zonenum(page)];
+	struct unmapped_pcp *pcp;
+
+	local_irq_save(*flags);
+	pcp = this_cpu_ptr(uz->pcp);
+	raw_spin_lock(&pcp->lock);
+	return pcp;
 }
 
-/* Set before any page is the allocator's, and for good. */
+static __always_inline
+void unmapped_pcp_unlock(struct unmapped_pcp *pcp, unsigned long flags)
+{
+	raw_spin_unlock(&pcp->lock);
+	local_irq_restore(flags);
+}
+
+/*
+ * Take a cleared page, counted as used, off this CPU's list. Returns NULL if
+ * the list is empty, or if its first page is poisoned or not cleared yet.
+ */
+static __always_inline struct page *unmapped_pcp_take(struct unmapped_zone *uz)
+{
+	unsigned long flags;
+	struct unmapped_pcp *pcp = unmapped_pcp_lock(uz, &flags);
+	struct page *page = NULL;
+
+	if (likely(pcp->head)) {
+		page = llist_entry(pcp->head, struct page, pcp_llist);
+		if (likely(unmapped_page_zeroed(page)) &&
+		    likely(!PageHWPoison(page))) {
+			pcp->head = pcp->head->next;
+			WRITE_ONCE(pcp->count, pcp->count - 1);
+		} else {
+			page = NULL;
+		}
+	}
+	unmapped_pcp_unlock(pcp, flags);
+	return page;
+}
+
+/* Set before the allocator owns its first page, and never cleared again. */
 extern bool unmapped_alloc_used;
 
 static inline bool unmapped_alloc_is_used(void)

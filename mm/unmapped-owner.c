@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmapped page allocator: which pages are the allocator's.
+ * Unmapped page allocator: which pages the allocator owns.
  *
- * The question is asked for every page that is freed anywhere in the system,
- * and no page flag is to be had for the answer. A bit of the pageblock says it
- * for a whole block. Where only fragments of a PMD-size area are owned, a
- * second bit says so, and a bitmap of the area has the details; it exists as
- * long as a page of the area is owned.
+ * This has to be known for every page that is freed anywhere in the system, and
+ * no page flag is available for it. A pageblock bit marks a whole block. A
+ * second bit marks a PMD-size area of which only fragments are owned, and a
+ * bitmap of the area records which pages these are; it exists as long as a page
+ * of the area is owned.
  *
- * Writers of the bitmaps hold the xarray's lock, readers are under RCU.
+ * Writers of the bitmaps hold the xarray's lock; readers are protected by RCU.
  */
 
 #include <linux/bitmap.h>
@@ -16,13 +16,16 @@
 #include <linux/mm.h>
 #include <linux/pageblock-flags.h>
 #include <linux/slab.h>
+#include <linux/unmapped_alloc.h>
 #include <linux/xarray.h>
+
+#include <kunit/visibility.h>
 
 #include "unmapped-alloc.h"
 
 /**
  * struct area_map - the owned pages of an area that has fragments
- * @rcu: frees the map behind readers.
+ * @rcu: to free the map when its readers are done.
  * @nr_owned: number of bits set in @owned.
  * @owned: a bit for each page of the area.
  */
@@ -32,7 +35,7 @@ struct area_map {
 	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
 };
 
-/* Maps by number of the PMD-size area. Locked with interrupts off. */
+/* Maps, by number of the PMD-size area. Locked with interrupts off. */
 static DEFINE_XARRAY_FLAGS(unmapped_maps, XA_FLAGS_LOCK_IRQ);
 
 static unsigned long area_index(const struct page *page)
@@ -46,15 +49,16 @@ static unsigned int area_offset(const struct page *page)
 }
 
 /*
- * For those who free pages and don't need the flags of a pageblock otherwise.
- * Read without ordering, as these flags are: whoever has one of the allocator's
- * pages got it from somebody for whom this was set already.
+ * For free paths that don't need the flags of the pageblock otherwise. Read
+ * without ordering, like these flags: a CPU that frees a page of the allocator
+ * obtained it, directly or indirectly, from a CPU that saw this set.
  */
 bool unmapped_alloc_used __read_mostly;
 
 /*
- * A pageblock is a block on x86, but can be configured to be smaller. And an
- * area is not always all of one zone's: the first one lacks page 0 on x86.
+ * On x86, a pageblock is as large as a block, but can be configured to be
+ * smaller. And a zone does not always contain all of an area: on x86, the first
+ * area lacks page 0.
  */
 static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
 {
@@ -76,8 +80,8 @@ static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
  * unmapped_fragment() - is this page part of a fragment?
  * @page: any page, of a pageblock with PB_unmapped_fragment.
  *
- * Context: Any context. The answer is stable for a page that the caller has,
- * or that it took from the free lists.
+ * Context: Any context. The result is stable for a page that the caller owns,
+ * or has taken off the free lists.
  * Return: true if it is.
  */
 bool unmapped_fragment(const struct page *page)
@@ -90,11 +94,11 @@ bool unmapped_fragment(const struct page *page)
 }
 
 /**
- * unmapped_kind() - what is this page to the allocator?
+ * unmapped_kind() - which kind of area is this page part of?
  * @page: any page.
  *
  * Context: As unmapped_fragment().
- * Return: the kind of what @page is part of, UNMAPPED_NONE if not owned.
+ * Return: the kind of area that @page is part of, UNMAPPED_NONE if not owned.
  */
 enum unmapped_kind unmapped_kind(const struct page *page)
 {
@@ -102,9 +106,15 @@ enum unmapped_kind unmapped_kind(const struct page *page)
 							    page_to_pfn(page)));
 }
 
+bool unmapped_page(const struct page *page)
+{
+	return unmapped_kind(page) != UNMAPPED_NONE;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_page);
+
 /*
- * Find the area's map or insert @new, and leave with the xarray locked. If it
- * may have to allocate and @gfp lets it sleep, interrupts must be on.
+ * Find the area's map or insert @new, and return with the xarray locked. If
+ * this may have to allocate and @gfp allows sleeping, interrupts must be on.
  */
 static struct area_map *lock_map(struct page *page, struct area_map *new,
 				 gfp_t gfp, unsigned long *flags)
@@ -144,11 +154,11 @@ static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 }
 
 /**
- * unmapped_own() - note that pages are the allocator's from now on
+ * unmapped_own() - record that pages belong to the allocator from now on
  * @page: first page, taken from the page allocator.
  * @order: its order.
- * @gfp: flags for the memory that the note itself needs.
- * @first: set to whether nothing else of the area was owned before.
+ * @gfp: flags for the memory that the record itself needs.
+ * @first: set to whether no other page of the area was owned before.
  *
  * Context: Process context, may sleep if @gfp allows it.
  * Return: 0 or -ENOMEM.
@@ -165,7 +175,7 @@ int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
 	return 0;
 }
 
-/* Erase the area's map once nothing of it is left to tell. */
+/* Erase the map of an area that has no fragments any more. */
 static void erase_map(struct page *page, struct area_map *map)
 {
 	lockdep_assert_held(&unmapped_maps.xa_lock);
@@ -192,28 +202,26 @@ static void disown_fragment(struct page *page, unsigned int order)
 }
 
 /**
- * unmapped_disown() - forget pages that unmapped_own() noted
- * @page: first page; no longer on a free list, not handed out.
+ * unmapped_disown() - forget pages that unmapped_own() recorded
+ * @page: first page; neither on a free list nor handed out.
  * @order: its order.
  *
  * Context: Any context except NMI.
  */
 void unmapped_disown(struct page *page, unsigned int order)
 {
-	if (order < PMD_ORDER) {
+	if (order < PMD_ORDER)
 		disown_fragment(page, order);
-	} else {
+	else
 		mark_area(page, PB_unmapped_block, false);
-		mark_area(page, PB_unmapped_nozero, false);
-	}
 }
 
 /**
- * unmapped_fragments_to_block() - an area of fragments is a block now
+ * unmapped_fragments_to_block() - turn an area of fragments into a block
  * @page: first page of a PMD-size area, all of whose pages are owned and free.
  *
- * Context: Any context except NMI. Called with the zone's lock, so that
- * nothing of the area is handed out meanwhile.
+ * Context: Any context except NMI. Called with the zone's lock held, so that no
+ * page of the area is handed out concurrently.
  */
 void unmapped_fragments_to_block(struct page *page)
 {
@@ -230,11 +238,11 @@ void unmapped_fragments_to_block(struct page *page)
 }
 
 /**
- * unmapped_block_to_fragments() - a block is an area of fragments now
+ * unmapped_block_to_fragments() - turn a block into an area of fragments
  * @page: first page of the block.
  *
- * Context: Any context except NMI. Called with the zone's lock, so that
- * nothing of the area is put back meanwhile.
+ * Context: Any context except NMI. Called with the zone's lock held, so that no
+ * page of the area is put back concurrently.
  * Return: 0 or -ENOMEM.
  */
 int unmapped_block_to_fragments(struct page *page)
@@ -249,24 +257,11 @@ int unmapped_block_to_fragments(struct page *page)
 }
 
 /**
- * unmapped_block_to_nozero() - pages of a block need not be cleared from now on
- * @page: first page of the block, all of which is free and zeroed.
- *
- * Until it is given back.
- *
- * Context: Any context except NMI. The block is not on a free list.
- */
-void unmapped_block_to_nozero(struct page *page)
-{
-	mark_area(page, PB_unmapped_nozero, true);
-}
-
-/**
- * unmapped_forget_area() - an area's memory is gone
+ * unmapped_forget_area() - forget an area whose memory is gone
  * @page: first page of a PMD-size area that went offline.
  *
- * What is left there are pages that the hardware reported as bad. Other memory
- * may be in their place one day.
+ * Only pages that were lost to memory failure are left in it. Other memory may
+ * take their place later.
  *
  * Context: Any context except NMI.
  */

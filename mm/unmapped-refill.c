@@ -2,14 +2,12 @@
 /*
  * Unmapped page allocator: taking memory from the page allocator.
  *
- * How many blocks a refill takes follows the demand, so that somebody who needs
- * a few pages costs the system one block, and somebody who needs a lot costs it
- * few TLB flushes: a refill that comes within a second after another takes
- * twice as many, up to UNMAPPED_BATCH_MAX. With 16 blocks, 1 GiB takes 36
- * flushes, and clearing a batch, 32 MiB, a few milliseconds.
- *
- * While demand is high, a work item refills as soon as less than half a batch
- * is left, so that few callers wait for it.
+ * A caller that finds the cache empty takes one block and does not clear it, so
+ * that its page fault pays for no more than that. Further demand is met by a
+ * work item, which takes several blocks with a single TLB flush. Their number
+ * adapts to demand: a refill within a second of the previous one doubles it, up
+ * to REFILL_MAX_BLOCKS. The work item runs as soon as less than half of that
+ * number is left, so that few callers find the cache empty.
  */
 
 #include <linux/gfp.h>
@@ -24,10 +22,11 @@
 #include "page_alloc.h"
 #include "unmapped-alloc.h"
 
-#define UNMAPPED_BATCH_MAX	16
+/* Blocks per flush: with 16, 1 GiB takes about 36 flushes. */
+#define REFILL_MAX_BLOCKS	16
 
-/* A batch may be this part of a node's memory. */
-#define UNMAPPED_BATCH_SHARE	128
+/* A refill takes at most this fraction (1/128) of a node's memory. */
+#define REFILL_NODE_SHARE	128
 
 VISIBLE_IF_KUNIT struct page *unmapped_source_alloc(gfp_t gfp,
 						    unsigned int order, int nid,
@@ -36,32 +35,30 @@ VISIBLE_IF_KUNIT struct page *unmapped_source_alloc(gfp_t gfp,
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_source_alloc, gfp, order, nid,
 				   nodemask);
 
-	return __alloc_frozen_pages(gfp, order, nid, nodemask, ALLOC_DEFAULT);
+	return __alloc_frozen_pages(gfp, order, nid, nodemask, ALLOC_NO_INIT);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_source_alloc);
 
 /**
- * unmapped_source_gfp() - what the page allocator is asked with
- * @gfp: what a consumer asked with.
+ * unmapped_source_gfp() - flags for the page allocator
+ * @gfp: the consumer's flags.
  *
- * Return: flags for unmovable, cleared memory of the same zones.
+ * Return: flags for unmovable memory of the same zones, not cleared.
  */
 gfp_t unmapped_source_gfp(gfp_t gfp)
 {
-	gfp &= ~(__GFP_HIGHMEM | __GFP_MOVABLE | __GFP_RECLAIMABLE |
-		 __GFP_COMP | __GFP_ACCOUNT | __GFP_NOFAIL | __GFP_ZEROTAGS |
-		 __GFP_SKIP_ZERO | __GFP_SKIP_KASAN);
-	return gfp | __GFP_ZERO;
+	return gfp & ~(__GFP_HIGHMEM | __GFP_MOVABLE | __GFP_RECLAIMABLE |
+		       __GFP_COMP | __GFP_ACCOUNT | __GFP_NOFAIL | __GFP_ZERO |
+		       __GFP_ZEROTAGS | __GFP_SKIP_ZERO | __GFP_SKIP_KASAN);
 }
 
 /**
- * unmapped_opportunistic_gfp() - for more than what was asked for
+ * unmapped_no_reclaim_gfp() - flags for more memory than was asked for
  * @gfp: from unmapped_source_gfp().
  *
- * Return: flags for memory that lies there; no effort is made to get it, except
- * that those who make some in the background are woken.
+ * Return: flags for memory that is free without direct reclaim or compaction.
  */
-gfp_t unmapped_opportunistic_gfp(gfp_t gfp)
+gfp_t unmapped_no_reclaim_gfp(gfp_t gfp)
 {
 	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_RETRY_MAYFAIL | __GFP_HIGH);
 	return gfp | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC;
@@ -79,7 +76,7 @@ static void refill_failed(struct page *page, unsigned int order, int err)
 	free_frozen_pages(page, order);
 }
 
-/* Take a chunk from the page allocator and the direct map, but for the flush. */
+/* Take a chunk, and remove it from the direct map without a TLB flush. */
 static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 			      nodemask_t *nodemask)
 {
@@ -97,7 +94,7 @@ static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 		return NULL;
 	}
 
-	err = unmapped_map_remove(page, order);
+	err = unmapped_direct_map_remove(page, order);
 	if (err) {
 		refill_failed(page, order, err);
 		return NULL;
@@ -107,28 +104,29 @@ static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 	return page;
 }
 
-/* Flushed: the chunk can be shown to others. */
+/* Add a chunk after the flush. With init_on_free, it is zero already. */
 static void add_chunk(struct page *page, unsigned int from, int order)
 {
 	unmapped_check_out(page, from);
-	unmapped_zone_insert(unmapped_page_zone(page), page, from, order);
+	unmapped_zone_insert(unmapped_page_zone(page), page, from, order,
+			     want_init_on_free());
 	unmapped_count_event(from == PMD_ORDER ? UNMAPPED_REFILL_BLOCK :
 						 UNMAPPED_REFILL_FRAGMENT);
-	unmapped_release_wake(unmapped_node(page_to_nid(page)));
+	unmapped_idle_wake(unmapped_node(page_to_nid(page)));
 }
 
 /*
- * There is no refill while an image of the system may be made. A refill is a
- * reader, and does not wait: if there is a writer, it fails.
+ * Prevents refills while a hibernation image may be created. Refills are
+ * readers and do not wait: they fail while there is a writer.
  */
 static DECLARE_RWSEM(refill_sem);
 static bool refill_stopped;
 
 /**
- * unmapped_refill_stop() - let all refills fail from now on, or no longer
- * @stop: which.
+ * unmapped_refill_stop() - make all refills fail, or allow them again
+ * @stop: true to make them fail.
  *
- * Context: Process context, may sleep until refills that have begun are done.
+ * Context: Process context, may sleep until running refills have finished.
  */
 void unmapped_refill_stop(bool stop)
 {
@@ -156,12 +154,12 @@ static void refill_end(void)
  * unmapped_refill_fragment() - add a fragment to the cache
  * @gfp: flags for the page allocator.
  * @from: order of the fragment.
- * @order: order of what is handed out of it.
+ * @order: order of the part of it that is handed out.
  * @nid: node to allocate from.
  * @nodemask: nodes that are allowed, NULL for all.
  *
  * Context: Process context, may sleep.
- * Return: the first page of 2^@order, or NULL.
+ * Return: the first page of 2^@order, as from unmapped_zone_take(), or NULL.
  */
 struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
@@ -174,7 +172,7 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 
 	page = get_chunk(gfp, from, nid, nodemask);
 	if (page) {
-		unmapped_map_flush(&page, 1, from);
+		unmapped_direct_map_flush();
 		add_chunk(page, from, order);
 	}
 	refill_end();
@@ -182,14 +180,13 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 }
 
 /*
- * Add @nr blocks to the cache, less if they don't lie there. 2^@order pages of
- * the first one are handed out, none if that is -1.
+ * Add @nr blocks to the cache, or fewer if no more are free. 2^@order pages of
+ * the first one are handed out, none if @order is -1.
  */
-static struct page *refill_blocks(gfp_t gfp, int order, int nid,
-				  nodemask_t *nodemask, unsigned int nr,
-				  bool nozero)
+static struct page *add_blocks(gfp_t gfp, int order, int nid,
+			       nodemask_t *nodemask, unsigned int nr)
 {
-	struct page *pages[UNMAPPED_BATCH_MAX];
+	struct page *pages[REFILL_MAX_BLOCKS];
 	unsigned int i, got = 0;
 
 	nr = min(nr, ARRAY_SIZE(pages));
@@ -202,9 +199,7 @@ static struct page *refill_blocks(gfp_t gfp, int order, int nid,
 	if (!got)
 		return NULL;
 
-	unmapped_map_flush(pages, got, PMD_ORDER);
-	if (nozero)
-		unmapped_block_to_nozero(pages[0]);
+	unmapped_direct_map_flush();
 	for (i = 0; i < got; i++)
 		add_chunk(pages[i], PMD_ORDER, i ? -1 : order);
 	return pages[0];
@@ -214,23 +209,23 @@ static struct page *refill_blocks(gfp_t gfp, int order, int nid,
 
 static unsigned int max_batch(int nid)
 {
-	unsigned long share = node_present_pages(nid) / UNMAPPED_BATCH_SHARE /
+	unsigned long share = node_present_pages(nid) / REFILL_NODE_SHARE /
 			      UNMAPPED_BLOCK_PAGES;
 
-	return clamp(share, 1UL, (unsigned long)UNMAPPED_BATCH_MAX);
+	return clamp(share, 1UL, (unsigned long)REFILL_MAX_BLOCKS);
 }
 
-/* Does the last refill say anything about the demand now? */
+/* Was the last refill recent enough to indicate current demand? */
 static bool is_recent(const struct unmapped_node *node)
 {
 	return time_before(jiffies, READ_ONCE(node->refilled) + HZ);
 }
 
 /**
- * unmapped_refill_demand() - how many blocks to take now
+ * unmapped_refill_demand() - how many blocks the background refill should take
  * @node: the node.
  *
- * To be called before each refill: it is what it learns from.
+ * Called for each refill, because it adapts to their frequency.
  *
  * Context: Process context, with unmapped_node::refill_lock held.
  * Return: the number of blocks, at least 1.
@@ -250,40 +245,44 @@ VISIBLE_IF_KUNIT unsigned int unmapped_refill_demand(struct unmapped_node *node)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_demand);
 
-/**
- * unmapped_refill_node() - add blocks to the cache, as many as are in demand
- * @node: the node to allocate from first, and whose demand it is.
- * @gfp: flags for the page allocator.
- * @order: order of what is handed out; -1 for nothing.
- * @nodemask: nodes that are allowed, NULL for all.
- * @nr_pages: number of pages that are known to be in demand, 0 if it isn't.
- * @nozero: the first block is for those who don't want their pages cleared.
- *
- * More than UNMAPPED_BATCH_MAX blocks are not taken, and less if they don't lie
- * there.
- *
- * Context: Process context, may sleep, with unmapped_node::refill_lock held.
- * Return: the first block, the first 2^@order pages of which are handed out,
- * or NULL.
- */
-struct page *unmapped_refill_node(struct unmapped_node *node, gfp_t gfp,
+static struct page *refill_locked(struct unmapped_node *node, gfp_t gfp,
 				  int order, nodemask_t *nodemask,
-				  unsigned long nr_pages, bool nozero)
+				  unsigned int nr)
 {
-	unsigned int nr = unmapped_refill_demand(node);
 	struct page *page = NULL;
 
-	nr = max(nr, min(DIV_ROUND_UP(nr_pages, UNMAPPED_BLOCK_PAGES),
-			 UNMAPPED_BATCH_MAX));
+	lockdep_assert_held(&node->refill_lock);
+
 	if (refill_begin()) {
-		page = refill_blocks(gfp, order, node->nid, nodemask, nr,
-				     nozero);
+		page = add_blocks(gfp, order, node->nid, nodemask, nr);
 		refill_end();
 	}
-	/* No block to be had: don't ask for it again and again. */
+	/* No block is free: don't keep asking for several. */
 	if (!page)
 		WRITE_ONCE(node->batch, 1);
 	return page;
+}
+
+/**
+ * unmapped_refill_blocks() - add blocks to the cache
+ * @node: the node to allocate from first, to which the demand is attributed.
+ * @gfp: flags for the page allocator, from unmapped_no_reclaim_gfp().
+ * @order: order of the part that is handed out.
+ * @nodemask: nodes that are allowed, NULL for all.
+ * @nr: number of blocks that the caller needs, 1 in a page fault.
+ *
+ * Takes at most REFILL_MAX_BLOCKS, and fewer if no more are free.
+ *
+ * Context: Process context, may sleep, with unmapped_node::refill_lock held.
+ * Return: the first block, whose first 2^@order pages are handed out as by
+ * unmapped_zone_take(), or NULL.
+ */
+struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
+				    int order, nodemask_t *nodemask,
+				    unsigned int nr)
+{
+	unmapped_refill_demand(node);
+	return refill_locked(node, gfp, order, nodemask, nr);
 }
 
 /* Free pages below which the cache is refilled in the background. */
@@ -312,12 +311,12 @@ static void refill_work(struct work_struct *work)
 
 	guard(mutex)(&node->refill_lock);
 	if (below_low_water(node))
-		unmapped_refill_node(node, unmapped_opportunistic_gfp(gfp), -1,
-				     NULL, 0, false);
+		refill_locked(node, unmapped_no_reclaim_gfp(gfp), -1, NULL,
+			      unmapped_refill_demand(node));
 }
 
 /**
- * unmapped_refill_wake() - refill in the background if little is left
+ * unmapped_refill_wake() - queue a background refill if little is left
  * @node: the node.
  *
  * Context: Any context except NMI.

@@ -1,24 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmapped page allocator: what it tells about itself, in
- * /sys/kernel/debug/unmapped_alloc, in the manner of /proc/pagetypeinfo, and in
- * the report of what memory is used for when there is none left.
+ * Unmapped page allocator: page counts for /sys/kernel/debug/unmapped_alloc,
+ * which is formatted like /proc/pagetypeinfo, and for show_mem(); and checks
+ * for the tests that lists and counters agree.
  */
 
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/mmzone.h>
+#include <linux/pagewalk.h>
+#include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/seq_file.h>
 #include <linux/unmapped_alloc.h>
 
+#include <kunit/visibility.h>
+
 #include "unmapped-alloc.h"
+
+/* === Counting ============================================================ */
+
+static void count_zone(struct unmapped_zone *uz, struct unmapped_count *sum)
+{
+	unsigned long nr_pcp = unmapped_pcp_count(uz);
+
+	guard(spinlock_irqsave)(&uz->lock);
+	/* A page that moved to another CPU's list may be counted twice. */
+	nr_pcp = min(nr_pcp, uz->count.used);
+	sum->owned += uz->count.owned;
+	sum->used += uz->count.used - nr_pcp;
+	sum->cached += uz->count.cached + nr_pcp;
+	sum->transit += uz->count.transit;
+	sum->lost += uz->count.lost;
+}
+
+/**
+ * unmapped_alloc_count() - add up the pages of a node by state
+ * @nid: the node.
+ * @sum: set to the sums.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_alloc_count(int nid, struct unmapped_count *sum)
+{
+	int i;
+
+	*sum = (struct unmapped_count){};
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		count_zone(&unmapped_node(nid)->zones[i], sum);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_count);
+
+/* === Showing ============================================================= */
 
 static const char * const kind_names[] = {
 	[UNMAPPED_BLOCK]	= "Block",
 	[UNMAPPED_FRAGMENT]	= "Fragment",
-	[UNMAPPED_NOZERO]	= "Nozero",
 };
 
 static_assert(ARRAY_SIZE(kind_names) == UNMAPPED_NR_KINDS);
@@ -74,7 +114,7 @@ static void show_pages(struct seq_file *m, struct zone *zone,
 {
 	struct unmapped_count count = {};
 
-	unmapped_zone_count(uz, &count);
+	count_zone(uz, &count);
 
 	show_zone_name(m, zone);
 	seq_printf(m, "%22lu %10lu %10lu %10lu %10lu\n", count.owned,
@@ -107,7 +147,7 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
 
 /**
- * unmapped_alloc_show_mem() - a line for show_mem()
+ * unmapped_alloc_show_mem() - print a line for show_mem()
  *
  * Context: Any context except NMI.
  */
@@ -126,6 +166,205 @@ void unmapped_alloc_show_mem(void)
 	}
 	pr_info("%lu pages unmapped, %lu of them cached\n", sum.owned, sum.cached);
 }
+
+/* === Checking ============================================================ */
+
+static bool free_page_is_good(const struct page *page,
+			      const struct unmapped_zone *uz)
+{
+	return !page_ref_count(page) && unmapped_kind(page) != UNMAPPED_NONE &&
+	       unmapped_page_zone(page) == uz;
+}
+
+static bool state_is_good(const struct page *page, enum unmapped_kind kind,
+			  unsigned int order)
+{
+	return (page_private(page) & UNMAPPED_ORDER_MASK) == order &&
+	       !(page_private(page) & UNMAPPED_ON_FRAGMENTS) ==
+	       (kind == UNMAPPED_BLOCK);
+}
+
+/* Walk one list; returns the pages on it, or ULONG_MAX if an entry is bad. */
+static unsigned long check_list_locked(struct unmapped_zone *uz,
+				       enum unmapped_kind kind,
+				       unsigned int order)
+{
+	unsigned long nr = 0;
+	struct page *page;
+
+	lockdep_assert_held(&uz->lock);
+
+	list_for_each_entry(page, &uz->free[kind][order], buddy_list) {
+		if (!PageUnmappedFree(page) || !state_is_good(page, kind, order) ||
+		    !free_page_is_good(page, uz))
+			return ULONG_MAX;
+		nr++;
+	}
+	return nr == uz->nr_free[kind][order] ? nr << order : ULONG_MAX;
+}
+
+static bool check_pcp(struct unmapped_zone *uz, struct unmapped_pcp *pcp)
+{
+	struct page *page;
+	unsigned int nr = 0;
+
+	guard(raw_spinlock_irqsave)(&pcp->lock);
+	llist_for_each_entry(page, pcp->head, pcp_llist) {
+		if (PageUnmappedFree(page) || !free_page_is_good(page, uz))
+			return false;
+		nr++;
+	}
+	return nr == pcp->count;
+}
+
+static bool check_zone(struct unmapped_zone *uz)
+{
+	struct unmapped_count *count = &uz->count;
+	unsigned long nr, cached = 0;
+	int kind, order, cpu;
+
+	for_each_possible_cpu(cpu)
+		if (!check_pcp(uz, per_cpu_ptr(uz->pcp, cpu)))
+			return false;
+
+	guard(spinlock_irqsave)(&uz->lock);
+	for (kind = 0; kind < UNMAPPED_NR_KINDS; kind++) {
+		for (order = 0; order <= PMD_ORDER; order++) {
+			nr = check_list_locked(uz, kind, order);
+			if (nr == ULONG_MAX)
+				return false;
+			cached += nr;
+		}
+	}
+	return cached == count->cached &&
+	       count->owned == count->used + count->cached + count->transit;
+}
+
+/**
+ * unmapped_alloc_check() - do a node's lists and counters agree?
+ * @nid: the node.
+ *
+ * Walks all free lists with interrupts off, so it is for tests only.
+ *
+ * Context: Any context except NMI.
+ * Return: true if they agree.
+ */
+bool unmapped_alloc_check(int nid)
+{
+	int i;
+
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		if (!check_zone(&unmapped_node(nid)->zones[i]))
+			return false;
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_check);
+
+#if IS_ENABLED(CONFIG_KUNIT) && defined(CONFIG_X86_64)
+/* Counts for unmapped_count_mappings(). */
+struct mappings {
+	unsigned long nr_seen;
+	unsigned long nr_unmapped;
+};
+
+static void look_at(struct mappings *m, unsigned long pfn, unsigned long nr)
+{
+	struct page *page;
+
+	m->nr_seen++;
+	for (; nr; nr--, pfn++) {
+		page = pfn_to_online_page(pfn);
+		m->nr_unmapped += page && unmapped_page(page);
+	}
+}
+
+static int look_at_pud(pud_t *pud, unsigned long addr, unsigned long next,
+		       struct mm_walk *walk)
+{
+	pud_t val = READ_ONCE(*pud);
+
+	if (pud_leaf(val)) {
+		if (pud_present(val))
+			look_at(walk->private, pud_pfn(val), PUD_SIZE >> PAGE_SHIFT);
+		walk->action = ACTION_CONTINUE;
+	}
+	return 0;
+}
+
+static int look_at_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
+		       struct mm_walk *walk)
+{
+	pmd_t val = READ_ONCE(*pmd);
+
+	if (pmd_leaf(val)) {
+		if (pmd_present(val))
+			look_at(walk->private, pmd_pfn(val), UNMAPPED_BLOCK_PAGES);
+		walk->action = ACTION_CONTINUE;
+	}
+	return 0;
+}
+
+static int look_at_pte(pte_t *pte, unsigned long addr, unsigned long next,
+		       struct mm_walk *walk)
+{
+	struct mappings *m = walk->private;
+	pte_t val = ptep_get(pte);
+	unsigned long before = m->nr_unmapped;
+
+	if (pte_present(val))
+		look_at(m, pte_pfn(val), 1);
+	/* If the entry is gone, the allocator may have got the page since. */
+	if (!pte_same(val, ptep_get(pte)))
+		m->nr_unmapped = before;
+	return 0;
+}
+
+static const struct mm_walk_ops mapping_ops = {
+	.pud_entry = look_at_pud,
+	.pmd_entry = look_at_pmd,
+	.pte_entry = look_at_pte,
+};
+
+/**
+ * unmapped_count_mappings() - look for mappings of the allocator's pages
+ * @direct_map: search the direct map, too. Only valid while nothing else uses
+ *	the allocator: chunks on their way to or from the page allocator are
+ *	mapped there.
+ * @nr_seen: set to the number of present entries that were examined.
+ *
+ * Searches all kernel page tables that map memory; for tests only.
+ *
+ * Context: Process context, may sleep.
+ * Return: number of mappings.
+ */
+unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen)
+{
+	const struct {
+		unsigned long start;
+		unsigned long end;
+	} ranges[] = {
+		{ VMALLOC_START, VMALLOC_END },
+		{ __START_KERNEL_map, MODULES_END },
+		{ FIXADDR_START, FIXADDR_TOP },
+		{ PAGE_OFFSET, (unsigned long)high_memory },
+	};
+	struct mappings m = {};
+	int i;
+
+	get_online_mems();
+	for (i = 0; i < ARRAY_SIZE(ranges) - !direct_map; i++) {
+		guard(mmap_write_lock)(&init_mm);
+		walk_kernel_page_table_range(ranges[i].start, ranges[i].end,
+					     &mapping_ops, NULL, &m);
+	}
+	put_online_mems();
+	*nr_seen = m.nr_seen;
+	return m.nr_unmapped;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_count_mappings);
+#endif
+
+/* === Boot ================================================================ */
 
 static int __init unmapped_alloc_debugfs_init(void)
 {

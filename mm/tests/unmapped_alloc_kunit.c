@@ -2,17 +2,18 @@
 /*
  * KUnit tests for the unmapped page allocator.
  *
- * Nothing else may use the allocator while they run: they count.
+ * Nothing else may use the allocator while they run, because they count pages.
  *
- * The contents of pages are looked at through vmap(), a mapping of the test's
- * own, never through the allocator's: a mapping that shows the wrong page would
- * show it to the test too.
+ * The contents of pages are checked through a mapping of the test's own, made
+ * by vmap(), never through the allocator's: if that one mapped the wrong page,
+ * the test would see the wrong page, too.
  */
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/cpu.h>
+#include <linux/folio_batch.h>
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
@@ -21,6 +22,7 @@
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
 #include <linux/suspend.h>
@@ -43,15 +45,15 @@ struct put_work {
 	struct page *page;
 };
 
-/* What the stubs are to do, and what they saw. One test runs at a time. */
+/* Input and output of the stubs. Tests run one at a time. */
 static struct {
 	int max_order;		/* larger requests to the page allocator fail */
-	struct page *area;	/* if set, it hands out pieces of this ... */
+	struct page *area;	/* if set, hand out pieces of this ... */
 	unsigned int left;	/* ... while this many pages of it are left */
-	unsigned int level;	/* direct map level of the page handed out */
+	unsigned int level;	/* direct map level of the last page */
 	unsigned int nr_hard;	/* requests that may reclaim, ... */
 	unsigned int hard_order; /* ... and the last one's order */
-	unsigned int fail_at;	/* the direct map fails at this page ... */
+	unsigned int fail_at;	/* set_direct_map fails at this page ... */
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times */
@@ -87,14 +89,14 @@ static unsigned long drain_all(void)
 	return nr;
 }
 
-/* All that is free is on the zones' lists after this. */
+/* Move all free pages to the lists of their zones. */
 static void drain_pcps(void)
 {
 	int nid, i;
 
 	for_each_online_node(nid)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-			unmapped_drain_pcp(&unmapped_node(nid)->zones[i]);
+			unmapped_pcp_drain(&unmapped_node(nid)->zones[i]);
 }
 
 static unsigned long nr_free_chunks(enum unmapped_kind kind, int order)
@@ -134,7 +136,7 @@ static void expect_present(struct kunit *test, struct page *page, int order,
 {
 	int i, nr = 0;
 
-	/* It unmaps what is free, be it ours or the page allocator's. */
+	/* debug_pagealloc unmaps free pages, whoever owns them. */
 	if (present && debug_pagealloc_enabled())
 		return;
 
@@ -189,7 +191,7 @@ static unsigned int direct_map_level(struct page *page)
 #endif
 }
 
-/* Stands in for the page allocator. Its pages have no reference yet. */
+/* Replaces the page allocator. Its pages have no reference yet. */
 static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				      nodemask_t *nodemask)
 {
@@ -226,7 +228,7 @@ static void use_fake_source(struct kunit *test, int max_order)
 				   fake_source_alloc);
 }
 
-/* Let it hand out the first @nr pages of @area, once. */
+/* Make the fake source hand out the first @nr pages of @area, once. */
 static void use_area(struct kunit *test, struct page *area, unsigned int nr)
 {
 	unsigned int i;
@@ -238,7 +240,7 @@ static void use_area(struct kunit *test, struct page *area, unsigned int nr)
 	use_fake_source(test, PMD_ORDER);
 }
 
-/* Does what it is asked for, but for the first ctl.fail_at pages only. */
+/* Fails after the first ctl.fail_at pages if a failure is due. */
 static int failing_set_direct_map(struct page *page, unsigned int nr,
 				  bool valid)
 {
@@ -323,7 +325,7 @@ static void unmapped_test_split_merge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
-/* A chunk may be freed page by page, and merges all the same. */
+/* A chunk that is freed page by page merges, too. */
 static void unmapped_test_free_by_page(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 5);
@@ -336,7 +338,7 @@ static void unmapped_test_free_by_page(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
-/* Every page of a block goes to one owner, and the next block follows. */
+/* Every page of a block is handed out once, then the next block is used. */
 static void unmapped_test_all_distinct(struct kunit *test)
 {
 	const int nr = UNMAPPED_BLOCK_PAGES + 1;
@@ -370,7 +372,7 @@ static void unmapped_test_reuse_is_zero(struct kunit *test)
 	unmapped_pages_free(again, 3);
 }
 
-/* Memory that others have used. */
+/* Hands out memory with old contents. */
 static struct page *dirty_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				       nodemask_t *nodemask)
 {
@@ -401,26 +403,26 @@ static void unmapped_test_clear(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 	fill_pages(test, folio_page(folio, 0), 2);
-	unmapped_folio_clear(folio);
+	unmapped_clear_chunk(folio_page(folio, 0), 2);
 	expect_zero(test, folio_page(folio, 0), 2);
 	folio_put(folio);
 }
 
-/* A file gives up a folio, but somebody has it still: nothing stays in it. */
+/* A folio removed from a file is cleared even if it has another reference. */
 static void unmapped_test_free_folio(struct kunit *test)
 {
 	struct folio *folio = unmapped_folio_alloc(GFP_KERNEL, 0);
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 	fill_pages(test, folio_page(folio, 0), 0);
-	/* The page cache's, who truncates, and somebody. */
+	/* References of the page cache, the truncating task, and another. */
 	folio_ref_add(folio, 2);
 	unmapped_free_folio(folio);
 	expect_zero(test, folio_page(folio, 0), 0);
 	folio_put_refs(folio, 3);
 }
 
-/* Looks at the pages in the cache: nothing of the old contents waits there. */
+/* Pages in the cache have no old contents. */
 static void unmapped_test_freed_is_zero(struct kunit *test)
 {
 	struct page *page[3];
@@ -438,74 +440,189 @@ static void unmapped_test_freed_is_zero(struct kunit *test)
 	}
 }
 
-/* Not cleared, but nobody else gets to see it, nor does the page allocator. */
-static void unmapped_test_nozero(struct kunit *test)
+/* A block enters the cache uncleared; each page is cleared when it leaves. */
+static void unmapped_test_cleared_when_handed_out(struct kunit *test)
 {
-	struct page *page, *again, *other;
+	struct page *block, *page, *more;
+	int i, nr = 0;
 
-	page = unmapped_pages_alloc_nozero(GFP_KERNEL, 0, NUMA_NO_NODE, NULL);
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	expect_present(test, page, 0, false);
-	with_page(test, page, MARK, true);
+	if (want_init_on_free())
+		kunit_skip(test, "free pages are zero already");
+
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   dirty_source_alloc);
+	page = alloc_or_fail(test, 0);
+	block = pfn_to_page(ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES));
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++)
+		nr += !with_page(test, block + i, 0, false);
+	KUNIT_EXPECT_EQ(test, nr, 1);
+
+	/* As single pages, as a chunk, and merged with pages that are zero. */
+	more = alloc_or_fail(test, PMD_ORDER - 1);
+	expect_zero(test, more, PMD_ORDER - 1);
 	unmapped_pages_free(page, 0);
-	KUNIT_EXPECT_EQ(test, with_page(test, page, MARK, false), 0);
-	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	unmapped_pages_free(more, PMD_ORDER - 1);
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++) {
+		ctl.kept[i] = alloc_or_fail(test, 0);
+		expect_zero(test, ctl.kept[i], 0);
+	}
+	expect_count(test, UNMAPPED_BLOCK_PAGES, 0);
+	release_pages(ctl.kept, UNMAPPED_BLOCK_PAGES);
 
-	/* For others there is another block. */
-	other = alloc_or_fail(test, 0);
-	KUNIT_EXPECT_NE(test, page_to_pfn(other) >> PMD_ORDER,
-			page_to_pfn(page) >> PMD_ORDER);
-	expect_zero(test, other, 0);
-	again = unmapped_pages_alloc_nozero(GFP_ATOMIC, 0, NUMA_NO_NODE, NULL);
-	KUNIT_EXPECT_PTR_EQ(test, again, page);
-	put_page(again);
-	unmapped_pages_free(other, 0);
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_NOZERO, PMD_ORDER), 1);
-
-	KUNIT_EXPECT_EQ(test, drain_all(), 2 * UNMAPPED_BLOCK_PAGES);
-	expect_zero(test, page, 0);
-	expect_present(test, page, 0, true);
+	/* All of it has been handed out, and is zero now. */
+	expect_zero(test, block, PMD_ORDER);
+	drain_pcps();
+	KUNIT_EXPECT_TRUE(test, unmapped_page_zeroed(block));
 }
 
-/* The window shows the page that it was asked for, each time anew. */
-static void unmapped_test_window(struct kunit *test)
+/* Pages of a bulk request are zero, too. */
+static void unmapped_test_bulk_is_zero(struct kunit *test)
 {
-	struct page *page = alloc_or_fail(test, 1);
-	unsigned long flags, seen[4];
+	const int nr = UNMAPPED_BLOCK_PAGES - 3;
 	int i;
 
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   dirty_source_alloc);
+	KUNIT_ASSERT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
+							NULL, nr, ctl.kept), nr);
+	for (i = 0; i < nr; i++)
+		expect_zero(test, ctl.kept[i], 0);
+	release_pages(ctl.kept, nr);
+}
+
+/* All pages of a batch of folios are cleared together, and no others. */
+static void unmapped_test_batch_is_cleared(struct kunit *test)
+{
+	struct folio_batch batch;
+	struct page *other;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	other = alloc_or_fail(test, 0);
+	with_page(test, other, MARK, true);
+	for (i = 0; i < FOLIO_BATCH_SIZE; i++) {
+		/* Mix in ordinary pages and larger folios. */
+		if (i % 7 == 3)
+			ctl.kept[i] = alloc_page(GFP_KERNEL | __GFP_COMP);
+		else
+			ctl.kept[i] = unmapped_pages_alloc(GFP_KERNEL | __GFP_COMP,
+							   i % 5 ? 0 : 2);
+		KUNIT_ASSERT_NOT_NULL(test, ctl.kept[i]);
+		with_page(test, ctl.kept[i], MARK, true);
+		folio_batch_add(&batch, page_folio(ctl.kept[i]));
+	}
+	folios_put(&batch);
+	for (i = 0; i < FOLIO_BATCH_SIZE; i++)
+		if (i % 7 != 3)
+			expect_zero(test, ctl.kept[i], 0);
+	KUNIT_EXPECT_EQ(test, with_page(test, other, MARK, false), 0);
+	unmapped_pages_free(other, 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(numa_mem_id()));
+}
+
+/* The CPU's own mapping shows the requested page each time. */
+static void unmapped_test_page_copy(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 1);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
 	with_page(test, page, MARK, true);
 	with_page(test, page + 1, MARK + 1, true);
-	local_irq_save(flags);
-	for (i = 0; i < ARRAY_SIZE(seen); i++) {
-		seen[i] = *(unsigned long *)unmapped_page_map(page + i % 2);
-		unmapped_page_unmap();
+	for (i = 0; i < 4; i++) {
+		unmapped_page_copy(page + i % 2, buf, false);
+		KUNIT_EXPECT_EQ(test, buf[i], MARK + i % 2);
 	}
-	local_irq_restore(flags);
-	for (i = 0; i < ARRAY_SIZE(seen); i++)
-		KUNIT_EXPECT_EQ(test, seen[i], MARK + i % 2);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	memset(buf, 0x5a, PAGE_SIZE);
+	unmapped_page_copy(page, buf, true);
+	KUNIT_EXPECT_EQ(test, with_page(test, page, buf[0], false), 0);
+	KUNIT_EXPECT_EQ(test, with_page(test, page + 1, MARK + 1, false), 0);
+	expect_present(test, page, 1, false);
 	unmapped_pages_free(page, 1);
 }
 
-static void write_word(struct page *page, unsigned long word)
+/* Reads the addresses where CPUs clear pages, like speculation would. */
+static int read_clear_areas(void *arg)
 {
-	CLASS(unmapped_map, map)(page);
+	unsigned long *nr_read = arg, start, end, addr, word;
+	struct mm_struct *mm;
+	int cpu;
 
-	*(unsigned long *)map.addr = word;
+	while (!kthread_should_stop()) {
+		for_each_online_cpu(cpu) {
+			if (!unmapped_clear_area(&start, &end, cpu, &mm))
+				continue;
+			for (addr = start; addr < end; addr += PAGE_SIZE) {
+				pagefault_disable();
+				*nr_read += !__copy_from_user_inatomic(&word,
+							(void __user *)addr,
+							sizeof(word));
+				pagefault_enable();
+			}
+		}
+		cond_resched();
+	}
+	return 0;
 }
 
-static void unmapped_test_map(struct kunit *test)
+/* Other CPUs never see the mapping through which a CPU clears pages. */
+static void unmapped_test_clear_is_private(struct kunit *test)
 {
-	struct page *page = alloc_or_fail(test, 0);
+	int i, cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	unsigned long nr_read = 0, start, end;
+	struct mm_struct *mm[2] = {};
+	struct task_struct *reader;
+	struct page *page;
 
-	write_word(page, MARK);
-	KUNIT_EXPECT_FALSE(test, irqs_disabled());
-	KUNIT_EXPECT_EQ(test, with_page(test, page, 0, false), 1);
-	expect_present(test, page, 0, false);
-	unmapped_pages_free(page, 0);
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "there is no other CPU");
+
+	reader = kthread_run_on_cpu(read_clear_areas, &nr_read, cpu,
+				    "unmapped_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(reader));
+	for (i = 0; i < 20000; i++) {
+		page = unmapped_pages_alloc(GFP_KERNEL, i % 4 ? 0 : 5);
+		if (page)
+			unmapped_pages_free(page, i % 4 ? 0 : 5);
+		cond_resched();
+	}
+	kthread_stop(reader);
+	KUNIT_EXPECT_EQ(test, nr_read, 0);
+
+	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end, cpu, &mm[0]));
+	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end,
+						    raw_smp_processor_id(), &mm[1]));
+	KUNIT_EXPECT_PTR_NE(test, mm[0], mm[1]);
 }
 
-/* The mapping keeps the page from being anybody else's. */
+/* No kernel address maps any of the pages, whatever was done with them. */
+static void unmapped_test_not_mapped_anywhere(struct kunit *test)
+{
+	unsigned long i, nr, seen;
+	void *addr;
+
+	nr = unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE, NULL,
+				       ARRAY_SIZE(ctl.kept), ctl.kept);
+	for (i = 0; i < nr; i += 3) {
+		unmapped_pages_free(ctl.kept[i], 0);
+		ctl.kept[i] = alloc_or_fail(test, 0);
+	}
+	KUNIT_EXPECT_EQ(test, unmapped_count_mappings(true, &seen), 0);
+	KUNIT_EXPECT_GT(test, seen, 0);
+
+	/* A mapping that does exist is found. */
+	addr = vmap(ctl.kept, 2, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	KUNIT_EXPECT_EQ(test, unmapped_count_mappings(true, &seen), 2);
+	vunmap(addr);
+	vm_unmap_aliases();
+	KUNIT_EXPECT_EQ(test, unmapped_count_mappings(true, &seen), 0);
+	release_pages(ctl.kept, nr);
+}
+
+/* The mapping keeps the page from being reused. */
 static void unmapped_test_vmap(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
@@ -554,7 +671,7 @@ static void unmapped_test_large_entry_kept(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, direct_map_level(page), 2);
 	unmapped_pages_free(page, 0);
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
-	/* 3, if it was a part of a 1 GiB entry. */
+	/* The level is 3 if the block was part of a 1 GiB entry. */
 	KUNIT_EXPECT_GE(test, direct_map_level(page), before);
 	expect_present(test, page, PMD_ORDER, true);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
@@ -584,7 +701,7 @@ static void read_page(void *info)
 		atomic_inc(&read->nr_read);
 }
 
-/* Stands in for the page allocator; all CPUs have its page in their TLBs. */
+/* Replaces the page allocator; all CPUs have its page in their TLBs. */
 static struct page *warm_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				      nodemask_t *nodemask)
 {
@@ -596,7 +713,7 @@ static struct page *warm_source_alloc(gfp_t gfp, unsigned int order, int nid,
 	return page;
 }
 
-/* What a CPU had in its TLB before does not help it to read the page now. */
+/* A CPU can't read the page through a translation cached before. */
 static void unmapped_test_no_stale_translation(struct kunit *test)
 {
 	struct page *page;
@@ -614,7 +731,7 @@ static void unmapped_test_no_stale_translation(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
-/* Only what is added to the cache is unmapped, and all of that. */
+/* Exactly the fragment that is added to the cache is unmapped. */
 static void unmapped_test_fragment(struct kunit *test)
 {
 	struct page *page;
@@ -635,13 +752,13 @@ static void unmapped_test_fragment(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
 
-/* Reclaim must not come here. */
+/* Reclaim must not call this. */
 static void fail_collapse(struct page **pages, unsigned int nr)
 {
 	KUNIT_FAIL(kunit_get_current_test(), "init_mm's mmap_lock in reclaim");
 }
 
-/* What reclaim gives back has a large entry all the same, if a little later. */
+/* Memory released by reclaim gets its large entry back, a little later. */
 static void unmapped_test_collapse_late(struct kunit *test)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
@@ -659,14 +776,14 @@ static void unmapped_test_collapse_late(struct kunit *test)
 		kunit_skip(test, "no large entries to look at");
 	KUNIT_EXPECT_EQ(test, direct_map_level(area), 1);
 
-	/* In this thread; the work item is somebody else. */
-	kunit_activate_static_stub(test, unmapped_direct_map_collapse,
+	/* The stub is for this thread only, not for the work item. */
+	kunit_activate_static_stub(test, unmapped_collapse_now,
 				   fail_collapse);
 	noreclaim = memalloc_noreclaim_save();
 	KUNIT_EXPECT_EQ(test, drain_all(), 8);
 	memalloc_noreclaim_restore(noreclaim);
 	expect_present(test, area, 3, true);
-	unmapped_map_collapse_wait();
+	unmapped_collapse_wait();
 	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
 }
 
@@ -739,7 +856,7 @@ static void unmapped_test_thisnode(struct kunit *test)
 	}
 }
 
-/* Where nothing is cached, a nodemask keeps us from what is cached elsewhere. */
+/* A nodemask excludes pages that are cached on other nodes. */
 static void unmapped_test_nodemask(struct kunit *test)
 {
 	nodemask_t none = NODE_MASK_NONE;
@@ -765,7 +882,7 @@ static struct unmapped_zone *local_zone(struct kunit *test)
 	return uz;
 }
 
-/* The zone's lists are asked once for many single pages. */
+/* The zone's lists are accessed once for many order-0 pages. */
 static void unmapped_test_pcp(struct kunit *test)
 {
 	const int nr = 8 * UNMAPPED_PCP_BATCH;
@@ -781,20 +898,22 @@ static void unmapped_test_pcp(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, uz->nr_taken - taken, nr / UNMAPPED_PCP_BATCH);
 	for (i = 0; i < nr; i++)
 		unmapped_pages_free(pages[i], 0);
-	KUNIT_EXPECT_GE(test, unmapped_zone_nr_pcp(uz), UNMAPPED_PCP_BATCH);
-	KUNIT_EXPECT_LT(test, unmapped_zone_nr_pcp(uz), 2 * UNMAPPED_PCP_BATCH);
+	KUNIT_EXPECT_GE(test, unmapped_pcp_count(uz), UNMAPPED_PCP_BATCH);
+	KUNIT_EXPECT_LT(test, unmapped_pcp_count(uz), 2 * UNMAPPED_PCP_BATCH);
 	migrate_enable();
 
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
 	drain_pcps();
-	KUNIT_EXPECT_EQ(test, unmapped_zone_nr_pcp(uz), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_pcp_count(uz), 0);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
-/* A CPU's list is filled by small chunks, if there are enough for a half. */
+/* A CPU's list is filled from small chunks if they fill half of it. */
 static void unmapped_test_pcp_splits_nothing(struct kunit *test)
 {
 	const int half = UNMAPPED_BLOCK_PAGES / 2, nr = UNMAPPED_PCP_BATCH / 2;
+	/* The number of chunks that are taken at a time. */
+	const int taken_at_once = min(nr, UNMAPPED_BATCH);
 	struct page *page = alloc_or_fail(test, PMD_ORDER);
 	struct unmapped_zone *uz = unmapped_page_zone(page);
 	struct page *taken;
@@ -809,7 +928,7 @@ static void unmapped_test_pcp_splits_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
 
 	taken = alloc_or_fail(test, 0);
-	KUNIT_EXPECT_EQ(test, unmapped_zone_nr_pcp(uz), nr - 1);
+	KUNIT_EXPECT_EQ(test, unmapped_pcp_count(uz), taken_at_once - 1);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
 
 	unmapped_pages_free(taken, 0);
@@ -825,7 +944,7 @@ static void put_on_cpu(struct work_struct *work)
 	unmapped_pages_free(put->page, 0);
 }
 
-/* What is on the list of a CPU that goes offline does not stay there. */
+/* Pages do not stay on the list of a CPU that goes offline. */
 static void unmapped_test_dead_cpu(struct kunit *test)
 {
 	struct put_work put = { .page = alloc_or_fail(test, 0) };
@@ -868,7 +987,7 @@ static void unmapped_test_bulk(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 3);
 }
 
-/* What there is, if there is not enough. */
+/* If memory runs out, a bulk request returns as many pages as there are. */
 static void unmapped_test_bulk_short(struct kunit *test)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, 2);
@@ -907,7 +1026,7 @@ static void unmapped_test_demand(struct kunit *test)
 		KUNIT_EXPECT_LE(test, batch, 2 * before);
 		before = batch;
 	}
-	/* Twice more than once, if a 128th of the node is three blocks. */
+	/* It doubles more than once if 1/128 of the node is three blocks. */
 	if (node_present_pages(node->nid) >= 3 * 128 * UNMAPPED_BLOCK_PAGES)
 		KUNIT_EXPECT_GT(test, batch, 2);
 	node->refilled = jiffies - 2 * HZ;
@@ -925,6 +1044,7 @@ static int alloc_in_thread(void *arg)
 {
 	struct caller *caller = arg;
 
+	allow_signal(SIGKILL);
 	caller->page = unmapped_pages_alloc(GFP_KERNEL, 0);
 	complete(&caller->done);
 	return 0;
@@ -939,7 +1059,7 @@ static void unmapped_test_concurrent_refill(struct kunit *test)
 	struct caller callers[3];
 
 	scoped_guard(mutex, &node->refill_lock) {
-		/* The threads have no stubs; no demand is known to them. */
+		/* The threads have no stubs: make them see no demand. */
 		node->refilled = jiffies - 2 * HZ;
 		for (i = 0; i < ARRAY_SIZE(callers); i++) {
 			init_completion(&callers[i].done);
@@ -947,9 +1067,9 @@ static void unmapped_test_concurrent_refill(struct kunit *test)
 							     &callers[i], cpu,
 							     "unmapped_kunit");
 			KUNIT_ASSERT_FALSE(test, IS_ERR(callers[i].task));
-			/* It waits for the lock. */
+			/* Wait until the thread waits for the lock. */
 			while (READ_ONCE(callers[i].task->__state) !=
-			       TASK_UNINTERRUPTIBLE)
+			       TASK_KILLABLE)
 				schedule_timeout_uninterruptible(1);
 		}
 	}
@@ -962,56 +1082,83 @@ static void unmapped_test_concurrent_refill(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
 }
 
+/* A caller that waits for another refill can be killed. */
+static void unmapped_test_killed_waiter(struct kunit *test)
+{
+	int cpu = raw_smp_processor_id();
+	struct unmapped_node *node = unmapped_node(cpu_to_mem(cpu));
+	struct caller caller = {};
+
+	init_completion(&caller.done);
+	scoped_guard(mutex, &node->refill_lock) {
+		caller.task = kthread_run_on_cpu(alloc_in_thread, &caller, cpu,
+						 "unmapped_kunit");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(caller.task));
+		while (READ_ONCE(caller.task->__state) != TASK_KILLABLE)
+			schedule_timeout_uninterruptible(1);
+		send_sig(SIGKILL, caller.task, 1);
+		KUNIT_EXPECT_GT(test,
+				wait_for_completion_timeout(&caller.done, 60 * HZ),
+				0);
+	}
+	KUNIT_EXPECT_NULL(test, caller.page);
+}
+
 static unsigned int high_demand(struct unmapped_node *node)
 {
 	return 4;
 }
 
-static void unmapped_test_batch(struct kunit *test)
+/* A caller takes one block, however high the demand. */
+static void unmapped_test_one_block(struct kunit *test)
 {
-	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
 	struct page *page;
 
 	kunit_deactivate_static_stub(test, unmapped_refill_demand);
 	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
 	page = alloc_or_fail(test, 0);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
-	expect_count(test, 1, 4 * UNMAPPED_BLOCK_PAGES - 1);
-	unmapped_pages_free(page, 0);
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 4);
-}
-
-/* The second block of a batch can't be unmapped: the first one will do. */
-static void unmapped_test_batch_fails(struct kunit *test)
-{
-	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
-	struct page *page;
-
-	KUNIT_ASSERT_NOT_NULL(test, area);
-	use_area(test, area, UNMAPPED_BLOCK_PAGES);
-	kunit_deactivate_static_stub(test, unmapped_refill_demand);
-	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
-	page = alloc_or_fail(test, 0);
-	KUNIT_EXPECT_PTR_EQ(test, page, area);
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	unmapped_pages_free(page, 0);
 }
 
-/* While demand is high, there is more before the cache is empty. */
+/* If no second block is available for a batch, the first one is used. */
+static void unmapped_test_batch_fails(struct kunit *test)
+{
+	const int nr = UNMAPPED_BLOCK_PAGES + 1;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+	unsigned long got;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	use_area(test, area, UNMAPPED_BLOCK_PAGES);
+	got = unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE, NULL, nr, pages);
+	KUNIT_EXPECT_EQ(test, got, UNMAPPED_BLOCK_PAGES);
+	expect_count(test, UNMAPPED_BLOCK_PAGES, 0);
+	release_pages(pages, got);
+}
+
+/* While demand is high, the cache is refilled before it is empty. */
 static void unmapped_test_background(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, PMD_ORDER);
 	struct unmapped_node *node = unmapped_node(page_to_nid(page));
 	struct unmapped_count count;
+	unsigned long flushes;
+
+	/* The work item has no stubs; 1/128 of the node is the limit. */
+	if (node_present_pages(node->nid) < 2 * 128 * UNMAPPED_BLOCK_PAGES)
+		kunit_skip(test, "the node is too small for two blocks at once");
 
 	enable_work(&node->refill_work);
 	WRITE_ONCE(node->batch, 4);
-	/* A demand of long ago is none. */
+	/* Demand of long ago does not count. */
 	node->refilled = jiffies - 2 * HZ;
 	unmapped_refill_wake(node);
 	flush_work(&node->refill_work);
 	expect_count(test, UNMAPPED_BLOCK_PAGES, 0);
 
+	flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
 	WRITE_ONCE(node->batch, 4);
 	node->refilled = jiffies;
 	unmapped_refill_wake(node);
@@ -1021,7 +1168,8 @@ static void unmapped_test_background(struct kunit *test)
 
 	count_all(&count);
 	KUNIT_EXPECT_EQ(test, count.used, UNMAPPED_BLOCK_PAGES);
-	KUNIT_EXPECT_GT(test, count.cached, 0);
+	KUNIT_EXPECT_GT(test, count.cached, UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
 	unmapped_pages_free(page, PMD_ORDER);
 }
 
@@ -1032,7 +1180,7 @@ static void run_idle_work(struct unmapped_node *node)
 	flush_work(&node->idle_work.work);
 }
 
-/* What nobody asked for since the last time is given back. */
+/* Memory that was not requested since the last run is given back. */
 static void unmapped_test_idle(struct kunit *test)
 {
 	struct page *block = alloc_or_fail(test, PMD_ORDER);
@@ -1044,7 +1192,7 @@ static void unmapped_test_idle(struct kunit *test)
 	run_idle_work(node);
 	expect_count(test, 1, 2 * UNMAPPED_BLOCK_PAGES - 1);
 
-	/* In use, but not all of it. */
+	/* Requests were served from the partly used block only. */
 	unmapped_pages_free(alloc_or_fail(test, 3), 3);
 	run_idle_work(node);
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
@@ -1056,7 +1204,7 @@ static void unmapped_test_idle(struct kunit *test)
 	disable_delayed_work_sync(&node->idle_work);
 }
 
-/* What was idle has gone; what came then has not been idle for a period. */
+/* Blocks that arrived after an idle run have not been idle for a period. */
 static void unmapped_test_idle_anew(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
@@ -1096,7 +1244,7 @@ static void unmapped_test_exhausted(struct kunit *test)
 	expect_count(test, 0, 1);
 }
 
-/* Nobody reclaims memory, or is killed, for more than what was asked for. */
+/* Memory is only reclaimed for what was requested, not for whole blocks. */
 static void unmapped_test_no_effort_for_blocks(struct kunit *test)
 {
 	use_fake_source(test, -1);
@@ -1120,7 +1268,7 @@ static void unmapped_test_atomic(struct kunit *test)
 	unmapped_pages_free(page, 2);
 }
 
-/* The direct map fails at some page of a block: all is as before. */
+/* If unmapping fails at some page of a block, the direct map is restored. */
 static void unmapped_test_unmap_fails(struct kunit *test)
 {
 	static const unsigned int at[] = { 0, 1, 255, 511 };
@@ -1140,7 +1288,7 @@ static void unmapped_test_unmap_fails(struct kunit *test)
 		expect_present(test, area, PMD_ORDER, true);
 		KUNIT_EXPECT_FALSE(test, unmapped_page(area));
 
-		/* It went back to the page allocator: have it again. */
+		/* It went back to the page allocator: get it again. */
 		area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
 		KUNIT_ASSERT_NOT_NULL(test, area);
 	}
@@ -1150,7 +1298,7 @@ static void unmapped_test_unmap_fails(struct kunit *test)
 	KUNIT_EXPECT_GT(test, unmapped_event_count(UNMAPPED_REFILL_FAIL), fails);
 }
 
-/* If a block can't be unmapped, a smaller chunk may do. */
+/* If a block can't be unmapped, a smaller chunk is used. */
 static void unmapped_test_unmap_fails_once(struct kunit *test)
 {
 	struct page *page;
@@ -1162,7 +1310,7 @@ static void unmapped_test_unmap_fails_once(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
-/* The direct map can't be restored: the page is never seen again. */
+/* If the direct map can't be restored, the page is lost. */
 static void unmapped_test_restore_fails(struct kunit *test)
 {
 	struct unmapped_count before, after;
@@ -1177,7 +1325,7 @@ static void unmapped_test_restore_fails(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, after.owned, 0);
 }
 
-/* The direct map fails while a block is given back: it stays in the cache. */
+/* If mapping fails while a block is given back, it stays in the cache. */
 static void unmapped_test_map_fails(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
@@ -1208,7 +1356,7 @@ static void unmapped_test_late_reference(struct kunit *test)
 	expect_zero(test, page, 0);
 }
 
-/* The head's late reference keeps the head only, as in __free_pages(). */
+/* A late reference to the head keeps only the head, see __free_pages(). */
 static void unmapped_test_late_reference_high_order(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 4);
@@ -1220,7 +1368,7 @@ static void unmapped_test_late_reference_high_order(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
-/* Of orders that the page allocator's lists per CPU have, and that they lack. */
+/* Covers orders that the page allocator's per-CPU lists take or don't take. */
 static void unmapped_test_put_paths(struct kunit *test)
 {
 	static const unsigned int orders[] = { 0, 2, 4, PMD_ORDER };
@@ -1245,7 +1393,7 @@ static void unmapped_test_put_paths(struct kunit *test)
 	}
 }
 
-/* Ordinary pages of a pageblock that has a fragment are freed as ever. */
+/* Ordinary pages of a pageblock that has a fragment are freed as usual. */
 static void unmapped_test_neighbours(struct kunit *test)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, 2);
@@ -1282,7 +1430,7 @@ static void unmapped_test_put_in_hardirq(struct kunit *test)
 	struct put_irq_work put;
 	int i;
 
-	/* On whatever CPU the test runs, in an interrupt of its own. */
+	/* On whatever CPU the test runs, each in an interrupt of its own. */
 	for (i = 0; i < 16; i++) {
 		put.page = alloc_or_fail(test, 0);
 		with_page(test, put.page, MARK, true);
@@ -1328,20 +1476,25 @@ static void unmapped_test_put_irqs_off(struct kunit *test)
 /* Where no lock can be taken, the page is put back a little later. */
 static void unmapped_test_put_nolock(struct kunit *test)
 {
-	struct page *page = alloc_or_fail(test, 1);
+	static const unsigned int orders[] = { 1, PMD_ORDER };
 	struct unmapped_zone *uz;
 	unsigned long flags, used;
+	struct page *page;
+	int i;
 
-	uz = &unmapped_node(page_to_nid(page))->zones[page_zonenum(page)];
-	fill_pages(test, page, 1);
-	local_irq_save(flags);
-	free_pages_nolock(page, 1);
-	used = uz->count.used;
-	local_irq_restore(flags);
-	irq_work_sync(&uz->deferred_work);
-	KUNIT_EXPECT_EQ(test, used, 2);
-	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
-	expect_zero(test, page, 1);
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		page = alloc_or_fail(test, orders[i]);
+		uz = unmapped_page_zone(page);
+		fill_pages(test, page, orders[i]);
+		local_irq_save(flags);
+		free_pages_nolock(page, orders[i]);
+		used = uz->count.used;
+		local_irq_restore(flags);
+		irq_work_sync(&uz->deferred_work);
+		KUNIT_EXPECT_EQ(test, used, 1 << orders[i]);
+		expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+		expect_zero(test, page, orders[i]);
+	}
 }
 
 /* === Giving back ========================================================= */
@@ -1366,7 +1519,7 @@ static int tell_image(unsigned long action)
 							    NULL));
 }
 
-/* No image of the system is made with pages in use, and none comes into one. */
+/* Hibernation is refused with pages in use; else it blocks allocations. */
 static void unmapped_test_image(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
@@ -1385,7 +1538,7 @@ static void unmapped_test_image(struct kunit *test)
 	unmapped_pages_free(alloc_or_fail(test, 0), 0);
 }
 
-/* What was given back is an ordinary page again: it can be written to. */
+/* Memory that was given back is ordinary memory and can be written to. */
 static void unmapped_test_usable_after_drain(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, PMD_ORDER);
@@ -1401,7 +1554,7 @@ static void unmapped_test_usable_after_drain(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, PageUnmappedFree(pfn_to_page(pfn)));
 }
 
-/* Partly used blocks are used up before a whole one is broken. */
+/* Partly used blocks are used up before a whole one is split. */
 static void unmapped_test_whole_blocks_last(struct kunit *test)
 {
 	struct page *block[2], *page;
@@ -1418,7 +1571,7 @@ static void unmapped_test_whole_blocks_last(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
-/* What is left of a fragment is used before a block that is whole. */
+/* The rest of a fragment is used before a whole block. */
 static void unmapped_test_fragments_before_whole_blocks(struct kunit *test)
 {
 	struct page *page, *more;
@@ -1434,7 +1587,7 @@ static void unmapped_test_fragments_before_whole_blocks(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
-/* When nothing else helps, the free part of a block that is in use goes. */
+/* As a last resort, the free part of a block in use can be released. */
 static void unmapped_test_break_block(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
@@ -1456,7 +1609,7 @@ static void unmapped_test_break_block(struct kunit *test)
 	expect_present(test, page, PMD_ORDER, true);
 }
 
-/* If all of it comes back meanwhile, it is a block again. */
+/* A split-up block becomes a block again if all of it is freed. */
 static void unmapped_test_broken_block_heals(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 4);
@@ -1467,7 +1620,7 @@ static void unmapped_test_broken_block_heals(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
-/* A page that the hardware reported as bad is not handed out any more. */
+/* A page with a hardware error is not handed out any more. */
 static void unmapped_test_poisoned(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0), *seen;
@@ -1481,8 +1634,8 @@ static void unmapped_test_poisoned(struct kunit *test)
 	count_all(&before);
 	fill_pages(test, page, 0);
 	SetPageHWPoison(page);
-	/* It can't be touched, not even to clear it. */
-	unmapped_folio_clear(page_folio(page));
+	/* It must not be accessed, not even to clear it. */
+	unmapped_clear_chunk(page, 0);
 	KUNIT_EXPECT_EQ(test, with_page(test, page, MARK, false), 0);
 	unmapped_pages_free(page, 0);
 	for (i = 0; i < UNMAPPED_BLOCK_PAGES - 1; i++) {
@@ -1494,7 +1647,7 @@ static void unmapped_test_poisoned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 1);
 	KUNIT_EXPECT_EQ(test, after.cached, 0);
 
-	/* One that is bad only once it is free, on the CPU's list. */
+	/* Now a page that becomes bad while it is free, on the CPU's list. */
 	page = ctl.kept[0];
 	unmapped_pages_free(page, 0);
 	SetPageHWPoison(page);
@@ -1505,14 +1658,14 @@ static void unmapped_test_poisoned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 2);
 	KUNIT_EXPECT_EQ(test, after.used, 0);
 
-	/* The rest of the block is as good as ever. */
+	/* The rest of the block can still be used. */
 	drain_pcps();
 	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
 	drain_all();
 	expect_count(test, 0, 0);
 }
 
-/* A page of a block is bad, and nothing else of it is in use. */
+/* Lose a page of a block of which no other page is in use. */
 static struct page *lose_page(struct kunit *test)
 {
 	struct page *page;
@@ -1528,7 +1681,7 @@ static struct page *lose_page(struct kunit *test)
 	return page;
 }
 
-/* Nothing of its block may be in the image, nor handed out from now on. */
+/* The block of a bad page is released before hibernation. */
 static void unmapped_test_image_poisoned(struct kunit *test)
 {
 	lose_page(test);
@@ -1539,7 +1692,7 @@ static void unmapped_test_image_poisoned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tell_image(PM_POST_HIBERNATION), 0);
 }
 
-/* Its block can go offline, and what comes in its place is not ours. */
+/* The block of a bad page can go offline, and is forgotten then. */
 static void unmapped_test_offline_poisoned(struct kunit *test)
 {
 	struct page *page = lose_page(test);
@@ -1557,13 +1710,13 @@ static void unmapped_test_offline_poisoned(struct kunit *test)
 
 /* === Suite =============================================================== */
 
-/* One block at a time, unless a test wants to see what demand does. */
+/* One block at a time, except in tests of demand. */
 static unsigned int low_demand(struct unmapped_node *node)
 {
 	return 1;
 }
 
-/* The allocator's own work would change what the tests count. */
+/* The allocator's own work items would change what the tests count. */
 static int unmapped_test_suite_init(struct kunit_suite *suite)
 {
 	int nid;
@@ -1588,7 +1741,7 @@ static void unmapped_test_suite_exit(struct kunit_suite *suite)
 	for_each_online_node(nid) {
 		enable_work(&unmapped_node(nid)->refill_work);
 		enable_delayed_work(&unmapped_node(nid)->idle_work);
-		unmapped_release_wake(unmapped_node(nid));
+		unmapped_idle_wake(unmapped_node(nid));
 	}
 }
 
@@ -1632,9 +1785,12 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_clear),
 	KUNIT_CASE(unmapped_test_free_folio),
 	KUNIT_CASE(unmapped_test_freed_is_zero),
-	KUNIT_CASE(unmapped_test_nozero),
-	KUNIT_CASE(unmapped_test_window),
-	KUNIT_CASE(unmapped_test_map),
+	KUNIT_CASE(unmapped_test_cleared_when_handed_out),
+	KUNIT_CASE(unmapped_test_bulk_is_zero),
+	KUNIT_CASE(unmapped_test_batch_is_cleared),
+	KUNIT_CASE(unmapped_test_page_copy),
+	KUNIT_CASE(unmapped_test_clear_is_private),
+	KUNIT_CASE(unmapped_test_not_mapped_anywhere),
 	KUNIT_CASE(unmapped_test_vmap),
 	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
@@ -1653,7 +1809,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_bulk_short),
 	KUNIT_CASE(unmapped_test_demand),
 	KUNIT_CASE(unmapped_test_concurrent_refill),
-	KUNIT_CASE(unmapped_test_batch),
+	KUNIT_CASE(unmapped_test_killed_waiter),
+	KUNIT_CASE(unmapped_test_one_block),
 	KUNIT_CASE(unmapped_test_batch_fails),
 	KUNIT_CASE(unmapped_test_background),
 	KUNIT_CASE(unmapped_test_idle),

@@ -2,14 +2,16 @@
 /*
  * Torture test for the unmapped page allocator.
  *
- * Threads allocate, write, check and free in all ways that there are, while
- * another one takes the cache away and breaks blocks, and CPUs come and go. It
- * runs until the module is unloaded; then nothing may be left. Failures of the
- * direct map and of the page allocator are for the kernel's fault injection to
- * provide: unmapped_set_direct_map() can be told to fail (fail_function).
+ * Threads allocate, write, check and free pages in all possible ways, while
+ * another thread drains the cache and splits up blocks, and CPUs go on- and
+ * offline. The test runs until the module is unloaded; then no page may be
+ * left. Failures of the direct map and of the page allocator are left to the
+ * kernel's fault injection: unmapped_set_direct_map() supports fail_function.
  *
- * Pages are written and read through the allocator's temporary mapping. What
- * that mapping itself gets wrong is for the KUnit tests to find.
+ * Pages are written and read through the mapping that the allocator uses to
+ * clear them. Bugs of that mapping itself are left to the KUnit tests. Another
+ * thread, on any CPU, reads the addresses where CPUs have that mapping, and the
+ * reclaimer searches for any mapping of a page of the allocator.
  */
 
 #define pr_fmt(fmt) fmt
@@ -25,6 +27,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/torture.h>
+#include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 
 #include "../unmapped-alloc.h"
@@ -40,7 +43,7 @@ static char *torture_type = "unmapped";
 #define NR_SLOTS 48
 
 /**
- * struct slot - a chunk that a thread has, or none
+ * struct slot - a chunk that a thread owns, or none
  * @page: first page.
  * @order: its order.
  * @mark: what was written to it.
@@ -54,22 +57,24 @@ struct slot {
 /**
  * struct worker - a thread
  * @task: the thread.
- * @random: where its decisions come from.
- * @slots: what it has.
+ * @random: source of its decisions.
+ * @slots: the chunks that it owns.
  * @nr_marks: number of chunks that it has marked.
+ * @buf: buffer for the contents of a page.
  */
 struct worker {
 	struct task_struct *task;
 	struct torture_random_state random;
 	struct slot slots[NR_SLOTS];
 	unsigned long nr_marks;
+	unsigned long buf[PAGE_SIZE / sizeof(unsigned long)];
 };
 
 static struct worker *workers;
-static struct task_struct *reclaimer;
+static struct task_struct *reclaimer, *reader;
 
 static atomic_long_t n_allocs, n_alloc_fails, n_releases, n_breaks;
-static atomic_long_t n_errors;
+static atomic_long_t n_reads, n_errors;
 
 #define ERROR(fmt, ...)							\
 do {									\
@@ -90,32 +95,29 @@ static unsigned long mark_of(const struct slot *slot, unsigned int i)
 	return slot->mark + i;
 }
 
-static void mark_page(const struct slot *slot, unsigned int i)
+static void mark_page(struct worker *w, const struct slot *slot, unsigned int i)
 {
-	CLASS(unmapped_map, map)(slot->page + i);
-	unsigned long *words = map.addr;
-
-	if (memchr_inv(words, 0, PAGE_SIZE))
+	unmapped_page_copy(slot->page + i, w->buf, false);
+	if (memchr_inv(w->buf, 0, PAGE_SIZE))
 		ERROR("page is not zero when it is handed out");
-	words[0] = mark_of(slot, i);
-	words[PAGE_SIZE / sizeof(*words) - 1] = mark_of(slot, i);
+	w->buf[0] = mark_of(slot, i);
+	w->buf[ARRAY_SIZE(w->buf) - 1] = mark_of(slot, i);
+	unmapped_page_copy(slot->page + i, w->buf, true);
 }
 
-static void check_page(const struct slot *slot, unsigned int i)
+static void check_page(struct worker *w, const struct slot *slot, unsigned int i)
 {
-	CLASS(unmapped_map, map)(slot->page + i);
-	unsigned long *words = map.addr;
-
-	if (words[0] != mark_of(slot, i) ||
-	    words[PAGE_SIZE / sizeof(*words) - 1] != mark_of(slot, i))
-		ERROR("page has somebody else's mark");
+	unmapped_page_copy(slot->page + i, w->buf, false);
+	if (w->buf[0] != mark_of(slot, i) ||
+	    w->buf[ARRAY_SIZE(w->buf) - 1] != mark_of(slot, i))
+		ERROR("page has another slot's mark");
 }
 
 /*
- * kernel_page_present() takes no lock: when the page's block is broken between
- * its finding the 2 MiB entry and its reading it, it reads the entry of the new
- * page table, which is present. An entry of a page that is in use never becomes
- * large again, so that the second answer is about the page's own entry.
+ * kernel_page_present() takes no lock: if the page's block is split up between
+ * the lookup of the 2 MiB entry and the read, it sees the entry that points to
+ * the new page table, which is present. The entry of a page that is in use
+ * never becomes large again, so the second result is for the page's own entry.
  */
 static bool in_direct_map(struct page *page)
 {
@@ -133,7 +135,7 @@ static void take_slot(struct worker *w, struct slot *slot, struct page *page,
 	for (i = 0; i < 1U << order; i++) {
 		if (!unmapped_page(page + i) || in_direct_map(page + i))
 			ERROR("page is in the direct map");
-		mark_page(slot, i);
+		mark_page(w, slot, i);
 	}
 }
 
@@ -151,7 +153,7 @@ static gfp_t random_gfp(struct worker *w)
 	static const gfp_t gfps[] = {
 		GFP_KERNEL, GFP_KERNEL, GFP_KERNEL, GFP_KERNEL, GFP_NOIO,
 		GFP_NOWAIT, GFP_ATOMIC,
-		/* Nobody is to be killed at a control group's limit. */
+		/* No process should be killed at the limit of a cgroup. */
 		GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL,
 		GFP_KERNEL | GFP_DMA32, GFP_KERNEL | __GFP_NORETRY,
 	};
@@ -160,8 +162,8 @@ static gfp_t random_gfp(struct worker *w)
 }
 
 /*
- * What a kernel thread allocates is not charged, unless it says to whom: to the
- * control group that somebody has put the thread into.
+ * Allocations of a kernel thread are only charged if it sets the cgroup. Charge
+ * them to the one that the thread was moved to.
  */
 static struct page *alloc_charged(gfp_t gfp, unsigned int order)
 {
@@ -247,8 +249,8 @@ static void free_bh_off(struct slot *slot)
 }
 
 /*
- * __free_pages() gives the parts of a chunk back one by one then, but forgets
- * that each is charged, whoever's pages they are: so not for charged ones.
+ * With another reference, __free_pages() frees a chunk in parts, but does not
+ * uncharge each of them, no matter whose pages they are: skip charged ones.
  */
 static void free_late(struct slot *slot)
 {
@@ -279,7 +281,7 @@ static void free_one(struct worker *w, struct slot *slot)
 	unsigned int i;
 
 	for (i = 0; i < 1U << slot->order; i++)
-		check_page(slot, i);
+		check_page(w, slot, i);
 	if (one_in(w, 2))
 		unmapped_pages_free(slot->page, slot->order);
 	else
@@ -297,7 +299,7 @@ static int unmapped_torture_worker(void *arg)
 	torture_random_init(&w->random);
 	set_user_nice(current, MAX_NICE);
 #ifdef CONFIG_FAULT_INJECTION
-	/* For task-filter: only we are to fail. */
+	/* For task-filter: only allocations of these threads should fail. */
 	current->make_it_fail = 1;
 #endif
 	do {
@@ -331,6 +333,7 @@ static void break_blocks(struct unmapped_node *node)
 static int unmapped_torture_reclaimer(void *arg)
 {
 	DEFINE_TORTURE_RANDOM(random);
+	unsigned long seen;
 	int nid;
 
 	do {
@@ -341,6 +344,8 @@ static int unmapped_torture_reclaimer(void *arg)
 			if (!unmapped_alloc_check(nid))
 				ERROR("lists and counters of node %d don't agree", nid);
 		}
+		if (unmapped_count_mappings(false, &seen))
+			ERROR("a page of the allocator is mapped");
 		torture_hrtimeout_ms(20, 20 * USEC_PER_MSEC, &random);
 		stutter_wait("unmapped_torture_reclaimer");
 	} while (!torture_must_stop());
@@ -348,9 +353,42 @@ static int unmapped_torture_reclaimer(void *arg)
 	return 0;
 }
 
+/* Speculation of another CPU would read in the same way. */
+static void read_clear_area(unsigned int cpu)
+{
+	unsigned long start, end, addr, word;
+	struct mm_struct *mm;
+
+	if (!unmapped_clear_area(&start, &end, cpu, &mm))
+		return;
+	for (addr = start; addr < end; addr += PAGE_SIZE) {
+		pagefault_disable();
+		if (!__copy_from_user_inatomic(&word, (void __user *)addr,
+					       sizeof(word)))
+			ERROR("a page that CPU %u clears is visible", cpu);
+		pagefault_enable();
+	}
+	atomic_long_inc(&n_reads);
+}
+
+static int unmapped_torture_reader(void *arg)
+{
+	unsigned int cpu;
+
+	set_user_nice(current, MAX_NICE);
+	do {
+		for_each_online_cpu(cpu)
+			read_clear_area(cpu);
+		cond_resched();
+		stutter_wait("unmapped_torture_reader");
+	} while (!torture_must_stop());
+	torture_kthread_stopping("unmapped_torture_reader");
+	return 0;
+}
+
 /* === Beginning and end =================================================== */
 
-/* Nobody has a page any more. */
+/* All pages have been freed by now. */
 static void check_end(void)
 {
 	struct unmapped_count count;
@@ -373,9 +411,9 @@ static void print_stats(void)
 	pr_alert("%s" TORTURE_FLAG " allocs: %ld failed: %ld errors: %ld\n",
 		 torture_type, atomic_long_read(&n_allocs),
 		 atomic_long_read(&n_alloc_fails), atomic_long_read(&n_errors));
-	pr_alert("%s" TORTURE_FLAG " pages released: %ld blocks broken: %ld\n",
+	pr_alert("%s" TORTURE_FLAG " released: %ld blocks broken: %ld areas read: %ld\n",
 		 torture_type, atomic_long_read(&n_releases),
-		 atomic_long_read(&n_breaks));
+		 atomic_long_read(&n_breaks), atomic_long_read(&n_reads));
 }
 
 static void unmapped_torture_cleanup(void)
@@ -390,6 +428,7 @@ static void unmapped_torture_cleanup(void)
 			torture_stop_kthread(unmapped_torture_worker,
 					     workers[i].task);
 		torture_stop_kthread(unmapped_torture_reclaimer, reclaimer);
+		torture_stop_kthread(unmapped_torture_reader, reader);
 		check_end();
 		print_stats();
 	}
@@ -422,6 +461,9 @@ static int unmapped_torture_start(void)
 			return err;
 	}
 	err = torture_create_kthread(unmapped_torture_reclaimer, NULL, reclaimer);
+	if (torture_init_error(err))
+		return err;
+	err = torture_create_kthread(unmapped_torture_reader, NULL, reader);
 	if (torture_init_error(err))
 		return err;
 	if (stutter > 0) {

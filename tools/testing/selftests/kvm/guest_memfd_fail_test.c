@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that can't be had while a guest_memfd file is populated: what programs
- * are told, that the next attempt works, and that nothing is lost.
+ * Allocation failures while a guest_memfd file is populated: check the errors,
+ * that the next attempt succeeds, and that no page is lost.
  *
- * Each allocation in turn is made to fail, see fail-nth in
- * Documentation/fault-injection/fault-injection.rst.  Then a memory cgroup is
- * too small.
+ * Make each allocation fail in turn, see fail-nth in
+ * Documentation/fault-injection/fault-injection.rst.  Then exceed the limit of
+ * a memory cgroup.
  */
 #include <linux/falloc.h>
 #include <linux/limits.h>
@@ -28,7 +28,7 @@
 
 static size_t page_size;
 
-/* A file, and a VM that has it at GPA. */
+/* A file, and a VM that has its memory at GPA. */
 struct target {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpu;
@@ -70,7 +70,7 @@ static void free_target(struct target *t)
 	kvm_vm_free(t->vm);
 }
 
-/* === Ways to populate; each returns what the system call does ============ */
+/* === Ways to populate; each returns the result of the system call ======== */
 
 static int populate_fallocate(struct target *t)
 {
@@ -88,7 +88,7 @@ static int populate_touch(struct target *t)
 
 static int populate_guest(struct target *t)
 {
-	/* No more than the one ioctl(), another one could be what fails. */
+	/* Only this one ioctl(); another one must not consume the failure. */
 	int ret = __vcpu_run(t->vcpu);
 
 	if (!ret)
@@ -112,7 +112,7 @@ static const struct way {
 	int err;
 } ways[] = {
 	{ "fallocate()", populate_fallocate, ENOMEM },
-	/* A page fault is tried again, or ends in a signal. */
+	/* A page fault is retried. */
 	{ "touch", populate_touch, 0 },
 	{ "KVM_RUN", populate_guest, ENOMEM },
 	{ "KVM_PRE_FAULT_MEMORY", populate_pre_fault, ENOMEM },
@@ -131,7 +131,7 @@ static bool try_write(const char *file, const char *text)
 	return good;
 }
 
-/* Functions that fail by themselves; a kernel may have none of them. */
+/* Functions that support error injection; a kernel may lack any of them. */
 static const char * const functions[] = {
 	"__filemap_add_folio", "unmapped_set_direct_map"
 };
@@ -141,12 +141,12 @@ static void let_function_fail(const char *function)
 	char file[128], retval[32];
 
 	if (!try_write(FAULTS "fail_function/inject", function)) {
-		pr_info("%s() can't fail in this kernel\n", function);
+		pr_info("No error injection for %s() in this kernel\n", function);
 		return;
 	}
 	snprintf(file, sizeof(file), FAULTS "fail_function/%s/retval", function);
 	snprintf(retval, sizeof(retval), "%#lx", (unsigned long)-ENOMEM);
-	TEST_ASSERT(try_write(file, retval), "%s can't be set", file);
+	TEST_ASSERT(try_write(file, retval), "Failed to set %s", file);
 }
 
 static bool let_allocations_fail(void)
@@ -176,7 +176,7 @@ static void set_fail_nth(int fd, int nth)
 	TEST_ASSERT_EQ(pwrite(fd, text, len, 0), len);
 }
 
-/* Has the failure happened that was asked for? */
+/* Returns whether the requested failure has happened. */
 static bool end_fail_nth(int fd)
 {
 	char text[16] = {};
@@ -187,13 +187,13 @@ static bool end_fail_nth(int fd)
 	return !atoi(text);
 }
 
-/* Give back all pages, and what the allocator has in its cache, too. */
+/* Free all pages, and have the allocator release its cache. */
 static void empty_target(struct target *t)
 {
 	kvm_fallocate(t->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
 		      t->size);
 	TEST_ASSERT(try_write("/proc/sys/vm/drop_caches", "3"),
-		    "drop_caches can't be written");
+		    "Failed to write drop_caches");
 }
 
 static void expect_bytes(struct target *t, char val)
@@ -201,11 +201,11 @@ static void expect_bytes(struct target *t, char val)
 	size_t i;
 
 	for (i = 0; i < t->size; i++)
-		TEST_ASSERT(t->mem[i] == val, "a byte of page %lu is %d, not %d",
+		TEST_ASSERT(t->mem[i] == val, "a byte in page %lu is %d, not %d",
 			    i / page_size, t->mem[i], val);
 }
 
-/* Let the @nth allocation fail.  Returns whether there are as many. */
+/* Make allocation @nth fail.  Returns false if there are fewer. */
 static bool fail_one(struct target *t, const struct way *way, int fail_fd,
 		     int nth, int *nr_errors)
 {
@@ -238,18 +238,18 @@ static void test_failures(const struct way *way, u64 flags)
 	struct target t;
 	long before;
 
-	TEST_ASSERT(fail_fd >= 0, "fail-nth can't be opened");
+	TEST_ASSERT(fail_fd >= 0, "Failed to open fail-nth");
 	before = read_unmapped_pages_settled();
 	make_target(&t, flags, NR_PAGES);
 
-	/* The first time, KVM allocates much that has nothing to do with it. */
+	/* First allocate the unrelated memory that KVM needs only once. */
 	TEST_ASSERT(!way->populate(&t), "%s failed, errno %d", way->name, errno);
 	while (fail_one(&t, way, fail_fd, nth, &nr_errors))
 		nth++;
 
 	pr_info("%s: %d allocations failed, %d errors\n", way->name, nth - 1,
 		nr_errors);
-	TEST_ASSERT(nth > 1, "nothing was made to fail");
+	TEST_ASSERT(nth > 1, "no allocation failed");
 	TEST_ASSERT(!way->err || nr_errors, "%s never failed", way->name);
 
 	empty_target(&t);
@@ -258,7 +258,7 @@ static void test_failures(const struct way *way, u64 flags)
 	close(fail_fd);
 }
 
-/* === A cgroup that is too small ========================================== */
+/* === The limit of a memory cgroup ======================================== */
 
 static char *make_cgroup(void)
 {
@@ -283,7 +283,7 @@ static void populate_in_cgroup(const char *cgroup, const struct way *way,
 {
 	struct target t;
 
-	/* The VM is the process's; what it takes to create it is not charged. */
+	/* A VM belongs to its process.  Its creation is not charged. */
 	make_target(&t, flags, CGROUP_SIZE / page_size);
 	if (cg_enter_current(cgroup))
 		_exit(2);
@@ -291,7 +291,7 @@ static void populate_in_cgroup(const char *cgroup, const struct way *way,
 	_exit(1);
 }
 
-/* The process is killed, and its memory given back; another VM stays as it is. */
+/* The process is killed and its memory freed; another VM is not affected. */
 static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
 {
 	struct target other;
@@ -310,11 +310,11 @@ static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
 
 	TEST_ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	TEST_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		    "%s in a small cgroup: the process should be killed, status 0x%x",
+		    "%s beyond memory.max should kill the process, status 0x%x",
 		    way->name, status);
 	TEST_ASSERT_EQ(read_unmapped_pages_settled(), before);
 
-	TEST_ASSERT(!populate_guest(&other), "the other VM does not run");
+	TEST_ASSERT(!populate_guest(&other), "The other VM failed to run");
 	expect_bytes(&other, (char)0xaa);
 	free_target(&other);
 }
@@ -330,7 +330,7 @@ static void test_flags(u64 flags)
 		test_failures(&ways[i], flags);
 		test_cgroup(cgroup, &ways[i], flags);
 	}
-	TEST_ASSERT(!cg_destroy(cgroup), "the cgroup can't be removed");
+	TEST_ASSERT(!cg_destroy(cgroup), "Failed to remove the cgroup");
 	free(cgroup);
 }
 

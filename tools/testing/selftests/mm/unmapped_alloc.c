@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests of the unmapped page allocator through its first user, memfd_secret(2):
- * what a program sees, and what the kernel tells about it in debugfs.
+ * what programs see, and what debugfs shows.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,12 +31,12 @@
 #define DEBUGFS "/sys/kernel/debug/unmapped_alloc"
 #define MIB (1024UL * 1024)
 
-/* For tests that go through all of memory; of no account on other kernels. */
+/* Timeout of tests that go through all of memory, which is slow with KASAN. */
 #define SECONDS_WITH_KASAN 240
 
-/* === Reading what the kernel tells ======================================= */
+/* === Statistics of the kernel ============================================ */
 
-/* The number behind a word at the start of a line, -1 if there is none. */
+/* The number after a word at the start of a line, -1 if there is none. */
 static long read_number(const char *file, const char *word)
 {
 	char line[512], name[64];
@@ -56,7 +56,7 @@ static long read_number(const char *file, const char *word)
 
 enum column { OWNED, USED, CACHED, TRANSIT, LOST, NR_COLUMNS };
 
-/* A column of debugfs' page table, added up over all nodes and zones. */
+/* The sum of a column of "Number of pages" in debugfs over all zones. */
 static long read_pages(enum column column)
 {
 	long sum = 0, value[NR_COLUMNS];
@@ -95,9 +95,9 @@ static int empty_caches(const char *what)
 }
 
 /*
- * A folio that was just added to the page cache has a reference from its CPU's
- * batch of folios on their way to the LRU, which can outlive the file. Dropping
- * the page cache empties these batches first.
+ * A folio that was added to the page cache recently also has a reference from
+ * the batch in which its CPU collects folios for the LRU. That reference can
+ * outlive the file. Dropping the page cache drains these batches first.
  */
 static long used_pages_settled(void)
 {
@@ -138,7 +138,7 @@ static bool all_bytes_are(const unsigned char *mem, size_t size, int byte)
 	return true;
 }
 
-/* Have that much secret memory for a moment. */
+/* Allocate and free @size bytes of secret memory. */
 static bool touch_and_free(size_t size)
 {
 	unsigned char *mem;
@@ -153,7 +153,7 @@ static bool touch_and_free(size_t size)
 	return true;
 }
 
-/* In a child: exit status 0 if a mapping of its own keeps what it is given. */
+/* In a child: exit with 0 if its mapping keeps its contents. */
 static void keep_secrets(size_t size, int rounds, int byte)
 {
 	unsigned char *mem;
@@ -190,10 +190,10 @@ FIXTURE_SETUP(secret)
 		SKIP(return, "can't raise RLIMIT_MEMLOCK");
 	fd = secret_fd(self->page_size);
 	if (fd < 0)
-		SKIP(return, "memfd_secret is not there: %s", strerror(errno));
+		SKIP(return, "memfd_secret is not available: %s", strerror(errno));
 	close(fd);
 	ASSERT_EQ(used_pages_settled(), 0)
-		TH_LOG("something else uses the allocator");
+		TH_LOG("the allocator is in use by something else");
 }
 
 FIXTURE_TEARDOWN(secret)
@@ -241,7 +241,7 @@ TEST_F(secret, no_splits)
 	const size_t size = 16 * MIB;
 
 	if (splits < 0)
-		SKIP(return, "no count of direct map splits here");
+		SKIP(return, "direct map splits are not counted");
 	fragments = read_number(DEBUGFS, "refill_fragment");
 	flushes = read_number(DEBUGFS, "tlb_flush");
 
@@ -254,9 +254,11 @@ TEST_F(secret, no_splits)
 		  (long)(size / (2 * MIB)) + 1);
 }
 
-/* Dumping the kernel's page tables meets the entries that are not present. */
-/* What is present in the direct map, in bytes, as the page table dump tells. */
-static long direct_map_present(void)
+/*
+ * Number of bytes that are present in a region of the page table dump, from
+ * @from to @to, or -1 if there is no dump.
+ */
+static long present(const char *region, unsigned long from, unsigned long to)
 {
 	FILE *f = fopen("/sys/kernel/debug/page_tables/kernel", "r");
 	unsigned long start, end;
@@ -268,15 +270,58 @@ static long direct_map_present(void)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
 		if (!strncmp(line, "---[", 4))
-			inside = strstr(line, "Low Kernel Mapping");
-		else if (inside && (strstr(line, " RW ") || strstr(line, " ro ")) &&
-			 sscanf(line, "0x%lx-0x%lx", &start, &end) == 2)
-			sum += end - start;
+			inside = strstr(line, region);
+		if (!inside || (!strstr(line, " RW ") && !strstr(line, " ro ")) ||
+		    sscanf(line, "0x%lx-0x%lx", &start, &end) != 2)
+			continue;
+		start = start > from ? start : from;
+		end = end < to ? end : to;
+		sum += end > start ? end - start : 0;
 	}
 	fclose(f);
 	return sum;
 }
 
+static long direct_map_present(void)
+{
+	return present("Low Kernel Mapping", 0, -1UL);
+}
+
+/* The address of a kernel symbol, 0 if it is not known. */
+static unsigned long symbol(const char *wanted)
+{
+	FILE *f = fopen("/proc/kallsyms", "r");
+	unsigned long addr, found = 0;
+	char name[128];
+
+	if (!f)
+		return 0;
+	while (!found && fscanf(f, "%lx %*c %127s%*[^\n]", &addr, name) == 2)
+		if (!strcmp(name, wanted))
+			found = addr;
+	fclose(f);
+	return found;
+}
+
+/*
+ * The kernel's init sections are freed after boot, and this memory may be used
+ * for a secret. It must not be accessible through the mapping of the kernel
+ * image.
+ */
+TEST_F(secret, init_memory_has_no_alias)
+{
+	unsigned long begin = symbol("__init_begin"), end = symbol("__init_end");
+
+	if (direct_map_present() <= 0 || !begin || !end)
+		SKIP(return, "no page table dump, or no symbols");
+	ASSERT_GT(end, begin);
+	EXPECT_EQ(present("High Kernel Mapping", begin, end), 0);
+	/* Nor what follows the image, up to the next PMD boundary. */
+	EXPECT_EQ(present("High Kernel Mapping", symbol("_end"), -1UL), 0);
+	EXPECT_GT(present("High Kernel Mapping", 0, -1UL), 0);
+}
+
+/* The dump shows large entries that are not present. */
 TEST_F_TIMEOUT(secret, page_table_dump, SECONDS_WITH_KASAN)
 {
 	long present = direct_map_present(), owned = read_pages(OWNED);
@@ -323,8 +368,8 @@ static struct direct_map read_direct_map(void)
 }
 
 /*
- * May compaction move pages that mlock() has locked? '0' or '1'; returns what it
- * was, or 0 if there is no compaction.
+ * Set whether compaction may move mlock()ed pages, '0' or '1'. Returns the
+ * previous setting, or 0 if there is no compaction.
  */
 static char compact_locked(char may)
 {
@@ -339,7 +384,7 @@ static char compact_locked(char may)
 	return was;
 }
 
-/* Take as much memory as there is in single pages, but for a rest. */
+/* Take nearly all free memory, in single pages. */
 static unsigned char *take_memory(size_t *size)
 {
 	const size_t rest = 96 * MIB;
@@ -354,7 +399,7 @@ static unsigned char *take_memory(size_t *size)
 	return mlock(mem, *size) ? NULL : mem;
 }
 
-/* Fragments split entries of the direct map; these are made whole again. */
+/* Fragments split entries of the direct map; large entries are restored. */
 TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 {
 	struct direct_map before, after;
@@ -366,13 +411,13 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	int fd;
 
 	if (read_number("/proc/meminfo", "DirectMap2M") < 0)
-		SKIP(return, "the kernel does not tell about the direct map");
+		SKIP(return, "the kernel does not report the direct map");
 
 	ASSERT_EQ(empty_caches("3"), 0);
 	before = read_direct_map();
 	splits = read_number(DEBUGFS, "area_split");
 
-	/* What is free then are single pages, but for a rest, and stays so. */
+	/* Leave mostly single free pages, which compaction must not merge. */
 	hog = take_memory(&hog_size);
 	ASSERT_NE(hog, NULL);
 	if (hog_size < fragmented)
@@ -403,7 +448,7 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	EXPECT_EQ(after.kb_1g, before.kb_1g);
 }
 
-/* Without fragments, not even a 1 GiB entry is lost. */
+/* Without fragments, not even a 1 GiB entry stays split. */
 TEST_F(secret, direct_map_is_restored)
 {
 	struct direct_map before, after;
@@ -419,7 +464,7 @@ TEST_F(secret, direct_map_is_restored)
 	EXPECT_EQ(after.kb_1g, before.kb_1g);
 }
 
-/* What nobody asks for goes back by itself, in two periods of 5 seconds. */
+/* An idle cache is released, after at most two periods of 5 seconds. */
 TEST_F(secret, idle_cache_shrinks)
 {
 	int i;
@@ -462,7 +507,7 @@ TEST_F(secret, cpu_offline)
 	ASSERT_EQ(write_file(online, "1"), 0);
 }
 
-/* In a child: take memory until there is none, or secrets go away. */
+/* In a child: take memory until the OOM killer strikes. */
 static void take_all_memory(void)
 {
 	if (write_file("/proc/self/oom_score_adj", "1000"))
@@ -475,8 +520,8 @@ static void take_all_memory(void)
 }
 
 /*
- * One page of each block is in use. The others are given back before anybody
- * is killed, and only then.
+ * One page of each block is in use. The others are released before a process is
+ * killed for memory, and not earlier.
  */
 TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 {
@@ -521,7 +566,7 @@ TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 	}
 }
 
-/* In a child: take memory until the cache is empty, or there is no more. */
+/* In a child: take memory until the cache is empty, or there is none left. */
 static void press_until_given_back(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
@@ -552,14 +597,15 @@ TEST_F_TIMEOUT(secret, pressure_gives_back, SECONDS_WITH_KASAN)
 	if (!pid)
 		press_until_given_back();
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	/* Given back before anybody had to be killed for memory. */
+	/* Released before a process had to be killed for memory. */
 	EXPECT_TRUE(WIFEXITED(status) && !WEXITSTATUS(status));
 	EXPECT_EQ(read_pages(CACHED), 0);
 }
 
 /*
- * The image of a hibernating system is made of memory that is mapped: the cache
- * is empty then. Nothing is written, see Documentation/power/basic-pm-debugging.rst.
+ * The hibernation image is created from memory that is mapped, so the cache is
+ * emptied first. Nothing is written to disk here, see
+ * Documentation/power/basic-pm-debugging.rst.
  */
 TEST_F(secret, hibernation)
 {
@@ -574,7 +620,7 @@ TEST_F(secret, hibernation)
 	EXPECT_EQ(write_file("/sys/power/pm_test", "none"), 0);
 }
 
-/* A control group's limit is for secrets as for other memory. */
+/* The limit of a memory cgroup applies to secrets as to other memory. */
 TEST_F(secret, memcg_limit)
 {
 	const char *group = "/sys/fs/cgroup/unmapped_alloc_limit";
@@ -585,10 +631,10 @@ TEST_F(secret, memcg_limit)
 
 	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ||
 	    mkdir(group, 0755))
-		SKIP(return, "no memory control group");
+		SKIP(return, "no memory cgroup");
 	snprintf(file, sizeof(file), "%s/memory.max", group);
 	ASSERT_EQ(write_file(file, "8M"), 0);
-	/* What the cache has is nobody's, and must not let anybody pass. */
+	/* Cached pages are not charged; they must not bypass the limit. */
 	ASSERT_TRUE(touch_and_free(32 * MIB));
 
 	child = fork();
@@ -681,7 +727,7 @@ TEST_F(secret, truncate)
 	close(fd);
 }
 
-/* The kernel has no mapping to read from: each of these says so. */
+/* The kernel has no mapping to read from, so all of these fail. */
 TEST_F(secret, kernel_refuses)
 {
 	unsigned char *mem, copy[16];
@@ -771,7 +817,7 @@ TEST_F(secret, exit_while_faulting)
 	EXPECT_EQ(used_pages_settled(), 0);
 }
 
-/* === Nodes =============================================================== */
+/* === NUMA ================================================================ */
 
 /* How many pages of the mapping that begins at @mem are on @node? */
 static long pages_on(int node, void *mem)
@@ -820,7 +866,7 @@ FIXTURE_SETUP(numa)
 		SKIP(return, "can't raise RLIMIT_MEMLOCK");
 	self->mem = secret_map(self->size, &self->fd);
 	if (!self->mem)
-		SKIP(return, "memfd_secret is not there: %s", strerror(errno));
+		SKIP(return, "memfd_secret is not available: %s", strerror(errno));
 	ASSERT_EQ(empty_caches("3"), 0);
 }
 
@@ -859,7 +905,7 @@ TEST_F(numa, interleave)
 
 	ASSERT_EQ(set_policy(MPOL_INTERLEAVE, 3), 0);
 	memset(self->mem, 1, self->size);
-	/* What else the kernel allocates for us takes its turns too. */
+	/* Other allocations of this task take part in the interleaving. */
 	nr = pages_on(1, self->mem);
 	EXPECT_GT(nr, self->pages / 2 - self->pages / 16);
 	EXPECT_LT(nr, self->pages / 2 + self->pages / 16);
@@ -890,7 +936,7 @@ static int node_of_cpu(int cpu)
 	return -1;
 }
 
-/* Run on a CPU of node @node only. */
+/* Run only on the CPUs of @node. */
 static int run_on_node(int node)
 {
 	cpu_set_t set;
@@ -934,7 +980,7 @@ TEST_F(numa, cpuset)
 	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", root);
 	if (write_file(file, "+cpuset") || mkdir(group, 0755))
 		SKIP(return, "no cpusets");
-	/* Whatever is nearer, and in the cache already. */
+	/* Fill the cache of the nearer node, which must not be used below. */
 	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
 	ASSERT_EQ(run_on_node(0), 0);
 	ASSERT_EQ(set_policy(MPOL_BIND, 1UL << 0), 0);
@@ -998,7 +1044,7 @@ static int set_memory_block(int block, const char *state)
 	return write_file(name, state);
 }
 
-/* A memory block of node 1 that is offline, or that can be; -1 if none. */
+/* A memory block of node 1 that is, or can go, offline; -1 if there is none. */
 static int offline_block(void)
 {
 	char name[64];
@@ -1021,9 +1067,9 @@ static void ignore_signal(int sig)
 }
 
 /*
- * Memory goes offline although the cache has pages of it. The kernel must have
- * nothing there for itself: so no CPU of that node runs, and the node is asked
- * for by the mapping's policy, not by the task's.
+ * Memory can go offline even if the cache has pages of it. The kernel must not
+ * have allocations of its own there, so the CPU of that node is taken offline,
+ * and the policy of the mapping rather than that of the task selects the node.
  */
 TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 {
@@ -1054,7 +1100,7 @@ TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_GT(read_pages(CACHED), 0);
 
-	/* It waits for all pages of it, unless a signal comes. */
+	/* Offlining waits for all pages of the block, or for a signal. */
 	ASSERT_EQ(sigaction(SIGALRM, &action, NULL), 0);
 	alarm(4);
 	EXPECT_EQ(set_memory_block(block, "offline"), 0);
@@ -1063,11 +1109,11 @@ TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 	EXPECT_EQ(write_file(cpu1, "1"), 0);
 }
 
-/* A node that is short of memory: what it lacks comes from the other one. */
+/* If a node is short of memory, the rest comes from the other node. */
 TEST_F_TIMEOUT(numa, node_is_short, SECONDS_WITH_KASAN)
 {
 	size_t hog_size = node_free_kb(1) * 1024;
-	/* More than the watermarks leave free. */
+	/* More than what the watermarks keep free. */
 	const size_t size = 64 * MIB;
 	unsigned long nodes = 1UL << 1;
 	unsigned char *hog, *mem;
@@ -1077,7 +1123,7 @@ TEST_F_TIMEOUT(numa, node_is_short, SECONDS_WITH_KASAN)
 	hog = mmap(NULL, hog_size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(hog, MAP_FAILED);
-	/* Preferred, so that nobody is killed for the last pages. */
+	/* Only preferred, so that the last pages cause no OOM kill. */
 	ASSERT_EQ(syscall(__NR_mbind, hog, hog_size, MPOL_PREFERRED, &nodes,
 			  8 * sizeof(nodes), 0), 0);
 	memset(hog, 1, hog_size);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM maps VMCBs of nested guests to read and write them.  Check that it uses
- * the page that the guest has at that time, no matter which kind of memory that
- * is from, and although it may keep the mappings for a while.
+ * KVM maps the VMCBs of nested guests to read and write them.  Check that it
+ * uses the page that the guest currently has, for all kinds of memory, even
+ * though KVM may keep mappings for a while.
  */
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
 #include "svm_util.h"
 
-/* More than there are mappings that KVM keeps. */
+/* More than the number of mappings that KVM keeps. */
 #define NR_VMCBS	16
 #define NR_ROUNDS	4
 
@@ -27,7 +27,7 @@ static void run_vmcb(struct svm_test_data *svm, bool replaced)
 	run_guest(svm->vmcb, svm->vmcb_gpa);
 
 	GUEST_ASSERT_EQ(control->exit_code, SVM_EXIT_VMMCALL);
-	/* KVM writes what is about the exit, not what made L2 run. */
+	/* On exit, KVM does not write the fields that control L2. */
 	GUEST_ASSERT_EQ(!control->intercept, replaced);
 }
 
@@ -45,7 +45,7 @@ static void l1_guest_code(struct svm_test_data *svm, u8 *vmcbs, gpa_t gpa)
 	GUEST_DONE();
 }
 
-/* Let the guest have another page, with zeroes, at @gpa. */
+/* Replace the page at @gpa with a zeroed one. */
 static void replace_page(struct kvm_vm *vm, gpa_t gpa)
 {
 	struct userspace_mem_region *region = memslot2region(vm, 0);
@@ -78,7 +78,7 @@ static void test_vmcbs(struct vm_shape shape)
 		if (get_ucall(vcpu, &uc) != UCALL_SYNC)
 			break;
 
-		/* L2 is running, by the VMCB that it was started with. */
+		/* L2 runs with the VMCB that it was started with. */
 		if ((nr / NR_VMCBS) & 1)
 			replace_page(vm, gpa + nr % NR_VMCBS * PAGE_SIZE);
 		nr++;

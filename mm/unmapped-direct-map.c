@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapped page allocator: changing the direct map.
+ *
+ * Changing the direct map takes locks (cpa_lock on x86) and waits for other
+ * CPUs, so nothing here is called with a spinlock held.
+ */
+
+#include <linux/error-injection.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/set_memory.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+
+#include <asm/tlbflush.h>
+
+#include "unmapped-alloc.h"
+
+VISIBLE_IF_KUNIT int unmapped_set_direct_map(struct page *page, unsigned int nr,
+					     bool valid)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_set_direct_map, page, nr, valid);
+
+	return set_direct_map_valid_noflush(page, nr, valid);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_set_direct_map);
+/* For the torture test. */
+ALLOW_ERROR_INJECTION(unmapped_set_direct_map, ERRNO);
+
+/**
+ * unmapped_direct_map_remove() - remove a chunk from the direct map, no flush
+ * @page: first page.
+ * @order: order of the chunk.
+ *
+ * A fragment needs page tables: their allocation must not start I/O or enter a
+ * filesystem, because callers may hold locks that these need. A block needs one
+ * only if a 1 GiB entry is split. It is removed with unmapped_node::refill_lock
+ * held, on which other page faults wait, so this one page comes from the
+ * reserves rather than from reclaim. If removal fails, the direct map is
+ * restored.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -errno; -ENOTRECOVERABLE if the chunk is left partially mapped.
+ */
+int unmapped_direct_map_remove(struct page *page, unsigned int order)
+{
+	unsigned int flags = memalloc_flags_save(order < PMD_ORDER ?
+						 PF_MEMALLOC_NOIO : PF_MEMALLOC);
+	int err = unmapped_set_direct_map(page, 1U << order, false);
+
+	if (err && unmapped_set_direct_map(page, 1U << order, true))
+		err = -ENOTRECOVERABLE;
+	memalloc_flags_restore(flags);
+
+	return err;
+}
+
+/**
+ * unmapped_direct_map_flush() - flush removed chunks from all CPUs' TLBs
+ *
+ * A single full flush for any number of chunks: for a PMD-size range, CPUs
+ * flush everything anyway (on x86, above tlb_single_page_flush_ceiling, 33
+ * pages), and pages that were in a vmalloc area before may still be in TLBs
+ * at that address, because vunmap() defers the flush.
+ *
+ * Context: Process context.
+ */
+void unmapped_direct_map_flush(void)
+{
+	unmapped_count_event(UNMAPPED_TLB_FLUSH);
+	flush_tlb_all();
+}
+
+/**
+ * unmapped_direct_map_restore() - map a chunk again
+ * @page: first page.
+ * @order: order of the chunk.
+ *
+ * On success, no flush is needed: entries that are not present are not cached.
+ * On failure, all of the chunk is unmapped again.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -errno; -ENOTRECOVERABLE if the chunk is left partially mapped.
+ */
+int unmapped_direct_map_restore(struct page *page, unsigned int order)
+{
+	int err = unmapped_set_direct_map(page, 1U << order, true);
+
+	if (err) {
+		if (unmapped_set_direct_map(page, 1U << order, false))
+			err = -ENOTRECOVERABLE;
+		unmapped_direct_map_flush();
+	}
+	return err;
+}
+
+/* === Large entries ======================================================= */
+
+VISIBLE_IF_KUNIT void unmapped_collapse_now(struct page **pages,
+					    unsigned int nr)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_now, pages, nr);
+
+	direct_map_collapse(pages, nr);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
+
+/*
+ * Areas whose entries remain to be collapsed: all between two page frame
+ * numbers, because reclaim has no memory to record each one. Both numbers are
+ * protected by collapse_lock, inside which no lock nests.
+ */
+static DEFINE_SPINLOCK(collapse_lock);
+static unsigned long collapse_start = ULONG_MAX;
+static unsigned long collapse_end;
+
+static void note_areas(struct page **pages, unsigned int nr)
+{
+	unsigned long pfn;
+	unsigned int i;
+
+	guard(spinlock)(&collapse_lock);
+	for (i = 0; i < nr; i++) {
+		pfn = ALIGN_DOWN(page_to_pfn(pages[i]), UNMAPPED_BLOCK_PAGES);
+		collapse_start = min(collapse_start, pfn);
+		collapse_end = max(collapse_end, pfn + UNMAPPED_BLOCK_PAGES);
+	}
+}
+
+/* Find up to @max areas from *@pfn on, and advance it; returns how many. */
+static unsigned int find_areas(unsigned long *pfn, unsigned long end,
+			       struct page **pages, unsigned int max)
+{
+	unsigned int nr = 0;
+
+	for (; *pfn < end && nr < max; *pfn += UNMAPPED_BLOCK_PAGES) {
+		pages[nr] = pfn_to_online_page(*pfn);
+		nr += !!pages[nr];
+	}
+	return nr;
+}
+
+static void collapse_late(struct work_struct *work)
+{
+	struct page *pages[16];
+	unsigned long pfn, end;
+	unsigned int nr;
+
+	scoped_guard(spinlock, &collapse_lock) {
+		pfn = collapse_start;
+		end = collapse_end;
+		collapse_start = ULONG_MAX;
+		collapse_end = 0;
+	}
+
+	/* Keep memory from being hot-removed while its pages are looked up. */
+	get_online_mems();
+	while ((nr = find_areas(&pfn, end, pages, ARRAY_SIZE(pages)))) {
+		unmapped_collapse_now(pages, nr);
+		cond_resched();
+	}
+	put_online_mems();
+}
+
+static DECLARE_WORK(collapse_work, collapse_late);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Wait for the work item that unmapped_direct_map_collapse() queued. */
+void unmapped_collapse_wait(void)
+{
+	flush_work(&collapse_work);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_wait);
+#endif
+
+/**
+ * unmapped_direct_map_collapse() - restore the large entries of restored chunks
+ * @pages: first pages of the chunks.
+ * @nr: number of chunks; may be 0.
+ *
+ * This takes init_mm's mmap_lock, with which vmemmap_remap_range() may reclaim
+ * memory. So reclaim leaves it to a work item, which runs a moment later; the
+ * pages can be used before that.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_direct_map_collapse(struct page **pages, unsigned int nr)
+{
+	if (!nr)
+		return;
+
+	if (!(current->flags & PF_MEMALLOC)) {
+		unmapped_collapse_now(pages, nr);
+		return;
+	}
+	note_areas(pages, nr);
+	queue_work(system_dfl_wq, &collapse_work);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapped page allocator: what it does when the system runs out of memory,
+ * hibernates, or takes memory offline.
+ */
+
+#define pr_fmt(fmt) "unmapped_alloc: " fmt
+
+#include <linux/gfp.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
+#include <linux/sched/mm.h>
+#include <linux/suspend.h>
+#include <linux/swap.h>
+
+#include <kunit/visibility.h>
+
+#include "internal.h"
+#include "unmapped-alloc.h"
+
+/* === Out of memory ======================================================= */
+
+/*
+ * Split up partly used blocks until a block's worth of pages has been given
+ * back; a caller that needs more calls this again. Mapping a part of a block
+ * splits its direct map entry, so this is the last resort.
+ */
+static unsigned long break_blocks(int nid)
+{
+	struct unmapped_node *node = unmapped_node(nid);
+	unsigned long freed = 0;
+	int i;
+
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		while (freed < UNMAPPED_BLOCK_PAGES &&
+		       unmapped_zone_break_block(&node->zones[i]))
+			freed += unmapped_release_zone(&node->zones[i], ULONG_MAX,
+						  true);
+	return freed;
+}
+
+static int release_before_oom_kill(struct notifier_block *nb,
+				   unsigned long action, void *data)
+{
+	/* Allocating a page table must not enter reclaim or the OOM killer. */
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	unsigned long *nr_freed = data, freed = 0;
+	int nid;
+
+	for_each_online_node(nid)
+		freed += unmapped_alloc_drain(nid);
+	if (!freed)
+		for_each_online_node(nid)
+			freed += break_blocks(nid);
+	memalloc_noreclaim_restore(noreclaim);
+	*nr_freed += freed;
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_notifier = {
+	.notifier_call = release_before_oom_kill,
+};
+
+/* === Hibernation ========================================================= */
+
+/* Give all memory back if none is in use. Returns the pages still owned. */
+static unsigned long drain_all_of(int nid)
+{
+	struct unmapped_count count;
+
+	unmapped_alloc_drain(nid);
+	unmapped_alloc_count(nid, &count);
+	if (count.owned && !count.used) {
+		/* Only blocks that lost a page to memory failure are left. */
+		while (break_blocks(nid))
+			;
+		unmapped_alloc_count(nid, &count);
+	}
+	return count.owned;
+}
+
+static unsigned long drain_all_nodes(void)
+{
+	unsigned long owned = 0;
+	int nid;
+
+	/* A per-CPU batch of folios may hold the last reference to a page. */
+	lru_add_drain_all();
+	for_each_online_node(nid)
+		owned += drain_all_of(nid);
+	return owned;
+}
+
+/*
+ * A hibernation image is read through the direct map and written to disk. From
+ * PM_HIBERNATION_PREPARE on, no page can be allocated until the image has been
+ * created or the attempt is abandoned; a page fault that needs one is retried
+ * until then.
+ */
+VISIBLE_IF_KUNIT int unmapped_prepare_for_image(struct notifier_block *nb,
+						unsigned long action,
+						void *data)
+{
+	unsigned long owned;
+
+	switch (action) {
+	case PM_HIBERNATION_PREPARE:
+		unmapped_refill_stop(true);
+		/* With no cache and no refills, nothing can be handed out. */
+		owned = drain_all_nodes();
+		if (!owned)
+			break;
+		unmapped_refill_stop(false);
+		pr_info("no hibernation, %lu pages must not be in the image\n",
+			owned);
+		return notifier_from_errno(-EBUSY);
+	case PM_POST_HIBERNATION:
+		unmapped_refill_stop(false);
+		break;
+	}
+	return NOTIFY_OK;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_prepare_for_image);
+
+/* === Memory hotplug ====================================================== */
+
+static void each_area(const struct memory_notify *range, enum pageblock_bits bit,
+		      void (*what)(struct page *page))
+{
+	unsigned long pfn = range->start_pfn;
+	struct page *page;
+
+	for (; pfn < range->start_pfn + range->nr_pages;
+	     pfn += UNMAPPED_BLOCK_PAGES) {
+		page = pfn_to_page(pfn);
+		if (get_pfnblock_flags(page, pfn) & BIT(bit))
+			what(page);
+	}
+}
+
+static void break_block(struct page *page)
+{
+	unmapped_zone_break_this(unmapped_page_zone(page), page);
+}
+
+/*
+ * Memory that goes offline must not be in the cache. None of it is in use at
+ * this point, but a block may have lost a page to memory failure.
+ */
+VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
+					      unsigned long action, void *data)
+{
+	const struct memory_notify *range = data;
+	int nid = pfn_to_nid(range->start_pfn);
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		unmapped_alloc_drain(nid);
+		each_area(range, PB_unmapped_block, break_block);
+		unmapped_alloc_drain(nid);
+		break;
+	case MEM_OFFLINE:
+		each_area(range, PB_unmapped_fragment, unmapped_forget_area);
+		break;
+	}
+	return NOTIFY_OK;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_memory_callback);
+
+/**
+ * unmapped_events_init() - register the notifiers
+ */
+void __init unmapped_events_init(void)
+{
+	register_oom_notifier(&oom_notifier);
+	pm_notifier(unmapped_prepare_for_image, 0);
+	hotplug_memory_notifier(unmapped_memory_callback, DEFAULT_CALLBACK_PRI);
+}
