@@ -31,10 +31,10 @@
  * - in transit: taken off the lists to be given back.
  *
  * When pages are cleared: before the call that drops the last reference
- * returns. The exceptions are free_pages_nolock(), which leaves the page to an
- * irq_work that runs on the same CPU as soon as interrupts are enabled, and
- * release_pages() and the like, which clear a batch of folios once they have
- * processed all of it. No page is free before it is cleared.
+ * returns. There are two exceptions. free_pages_nolock() leaves the page to an
+ * irq_work, which runs as soon as interrupts are enabled on this CPU, or on the
+ * one that queued it first. release_pages() and the like clear a batch of folios
+ * once they have processed all of it. No page is free before it is cleared.
  *
  * Lock order:
  *
@@ -614,7 +614,10 @@ static void put_chunk(struct page *page, unsigned int order)
 	unmapped_zone_put(unmapped_page_zone(page), page, order);
 }
 
-/* Interrupts are off here: leave all but a batch to further interrupts. */
+/*
+ * Except on PREEMPT_RT, interrupts are off here: leave all but a batch of pages
+ * to further interrupts.
+ */
 static void put_deferred(struct irq_work *work)
 {
 	struct unmapped_zone *uz = container_of(work, struct unmapped_zone,
@@ -623,12 +626,14 @@ static void put_deferred(struct irq_work *work)
 	unsigned int order, nr = 0;
 	struct page *page;
 
-	while (list && nr < UNMAPPED_BATCH) {
+	while (list) {
 		page = llist_entry(list, struct page, pcp_llist);
-		list = list->next;
 		order = page_private(page);
-		put_chunk(page, order);
 		nr += 1U << order;
+		if (nr > UNMAPPED_BATCH)
+			break;
+		list = list->next;
+		put_chunk(page, order);
 	}
 	if (!list)
 		return;

@@ -19,9 +19,8 @@
  *
  * The mms are allocated when the first page is about to be unmapped, for all
  * CPUs that have ever been online, and before a CPU comes online after that.
- * They are never freed. Each takes a struct mm_struct and five pages of page
- * tables (four levels, of which the top one takes two pages with page table
- * isolation).
+ * They are never freed. Each takes a struct mm_struct and a page of page tables
+ * for each level; on x86, the top level takes two with page table isolation.
  *
  * kmap_local_page() is no alternative: without HIGHMEM, it returns the address
  * in the direct map.
@@ -116,9 +115,13 @@ static int make_mm(unsigned int cpu)
 
 static int prepare_cpu(unsigned int cpu)
 {
+	int err;
+
 	guard(mutex)(&clear_mutex);
-	cpumask_set_cpu(cpu, &clear_cpus);
-	return clear_wanted ? make_mm(cpu) : 0;
+	err = clear_wanted ? make_mm(cpu) : 0;
+	if (!err)
+		cpumask_set_cpu(cpu, &clear_cpus);
+	return err;
 }
 
 static void prepare_cpus(struct work_struct *work)

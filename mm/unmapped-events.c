@@ -140,15 +140,24 @@ static void each_area(const struct memory_notify *range, enum pageblock_bits bit
 	}
 }
 
-static void break_block(struct page *page)
+/*
+ * A block that lost a page to memory failure never becomes whole. Others are
+ * left alone: their used pages keep the memory from going offline anyway.
+ */
+static void break_poisoned_block(struct page *block)
 {
-	unmapped_zone_break_this(unmapped_page_zone(page), page);
+	unsigned long i;
+
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++) {
+		if (PageHWPoison(block + i)) {
+			unmapped_zone_break_this(unmapped_page_zone(block),
+						 block);
+			return;
+		}
+	}
 }
 
-/*
- * Memory that goes offline must not be in the cache. None of it is in use at
- * this point, but a block may have lost a page to memory failure.
- */
+/* Memory that goes offline must not be in the cache. */
 VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 					      unsigned long action, void *data)
 {
@@ -158,7 +167,7 @@ VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 	switch (action) {
 	case MEM_GOING_OFFLINE:
 		unmapped_alloc_drain(nid);
-		each_area(range, PB_unmapped_block, break_block);
+		each_area(range, PB_unmapped_block, break_poisoned_block);
 		unmapped_alloc_drain(nid);
 		break;
 	case MEM_OFFLINE:

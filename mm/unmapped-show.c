@@ -179,9 +179,14 @@ static bool free_page_is_good(const struct page *page,
 static bool state_is_good(const struct page *page, enum unmapped_kind kind,
 			  unsigned int order)
 {
-	return (page_private(page) & UNMAPPED_ORDER_MASK) == order &&
-	       !(page_private(page) & UNMAPPED_ON_FRAGMENTS) ==
-	       (kind == UNMAPPED_BLOCK);
+	if ((page_private(page) & UNMAPPED_ORDER_MASK) != order)
+		return false;
+
+	/* A block's chunks stay on its list for a moment when it is split up. */
+	if (kind == UNMAPPED_BLOCK)
+		return !(page_private(page) & UNMAPPED_ON_FRAGMENTS);
+	return (page_private(page) & UNMAPPED_ON_FRAGMENTS) &&
+	       unmapped_kind(page) == UNMAPPED_FRAGMENT;
 }
 
 /* Walk one list; returns the pages on it, or ULONG_MAX if an entry is bad. */

@@ -208,6 +208,8 @@ static void note_left_locked(struct unmapped_zone *uz)
 
 static void note_taken_locked(struct unmapped_zone *uz, unsigned int order)
 {
+	lockdep_assert_held(&uz->lock);
+
 	move_count_locked(uz, &uz->count.cached, &uz->count.used, order);
 	uz->nr_taken++;
 	note_left_locked(uz);
@@ -446,7 +448,6 @@ void unmapped_zone_put_bulk(struct unmapped_zone *uz, struct llist_node *list)
 void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 			  unsigned int from, int order, bool zeroed)
 {
-	enum unmapped_kind kind = unmapped_kind(page);
 	unsigned long state = zeroed ? UNMAPPED_ZEROED : 0;
 
 	guard(spinlock_irqsave)(&uz->lock);
@@ -456,7 +457,7 @@ void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 		merge_free_locked(uz, page, from, state);
 		return;
 	}
-	split_chunk_locked(uz, page, from, order, kind, state);
+	split_chunk_locked(uz, page, from, order, unmapped_kind(page), state);
 	set_page_private(page, order | state);
 	uz->nr_taken++;
 	uz->count.used += 1UL << order;
