@@ -1708,6 +1708,21 @@ static void unmapped_test_offline_poisoned(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
 
+/* Memory that is in use does not go offline: its blocks are left as they are. */
+static void unmapped_test_offline_in_use(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct memory_notify range = {
+		.start_pfn = ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES),
+		.nr_pages = UNMAPPED_BLOCK_PAGES,
+	};
+
+	unmapped_memory_callback(NULL, MEM_GOING_OFFLINE, &range);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
 /* === Suite =============================================================== */
 
 /* One block at a time, except in tests of demand. */
@@ -1840,6 +1855,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_poisoned),
 	KUNIT_CASE(unmapped_test_image_poisoned),
 	KUNIT_CASE(unmapped_test_offline_poisoned),
+	KUNIT_CASE(unmapped_test_offline_in_use),
 	{}
 };
 
