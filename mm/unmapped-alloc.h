@@ -369,6 +369,7 @@ int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 void unmapped_page_copy(struct page *page, void *buf, bool write);
 bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 			 unsigned int cpu, struct mm_struct **mm);
+bool unmapped_clear_area_empty(unsigned int cpu);
 unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 #endif
 

@@ -344,4 +344,17 @@ bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 	return *mm;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_area);
+
+/* Is no page mapped where a CPU clears pages? */
+bool unmapped_clear_area_empty(unsigned int cpu)
+{
+	const struct clear_mm *clear = per_cpu_ptr(&clear_mms, cpu);
+	unsigned int i;
+
+	for (i = 0; i < UNMAPPED_BATCH; i++)
+		if (!pte_none(ptep_get(clear->pte + i)))
+			return false;
+	return true;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_area_empty);
 #endif

@@ -475,6 +475,20 @@ static void unmapped_test_cleared_when_handed_out(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, unmapped_page_zeroed(block));
 }
 
+/* A page that is zero merges with others that are not. */
+static void unmapped_test_merged_is_cleared(struct kunit *test)
+{
+	struct page *page;
+
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   dirty_source_alloc);
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	page = alloc_or_fail(test, PMD_ORDER);
+	expect_zero(test, page, PMD_ORDER);
+	unmapped_pages_free(page, PMD_ORDER);
+}
+
 /* Pages of a bulk request are zero, too. */
 static void unmapped_test_bulk_is_zero(struct kunit *test)
 {
@@ -595,6 +609,8 @@ static void unmapped_test_clear_is_private(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end,
 						    raw_smp_processor_id(), &mm[1]));
 	KUNIT_EXPECT_PTR_NE(test, mm[0], mm[1]);
+	for_each_online_cpu(cpu)
+		KUNIT_EXPECT_TRUE(test, unmapped_clear_area_empty(cpu));
 }
 
 /* No kernel address maps any of the pages, whatever was done with them. */
@@ -1801,6 +1817,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_free_folio),
 	KUNIT_CASE(unmapped_test_freed_is_zero),
 	KUNIT_CASE(unmapped_test_cleared_when_handed_out),
+	KUNIT_CASE(unmapped_test_merged_is_cleared),
 	KUNIT_CASE(unmapped_test_bulk_is_zero),
 	KUNIT_CASE(unmapped_test_batch_is_cleared),
 	KUNIT_CASE(unmapped_test_page_copy),
