@@ -81,7 +81,7 @@ bench-check:
 	@workbench/bench.py --check $(bench_options)
 
 .PHONY: bench
-bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (35 min; QUICK=1: 10)
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (20 min; QUICK=1: 10)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
 	@workbench/bench.py $(bench_options)
