@@ -260,7 +260,7 @@ static inline void unmapped_idle_wake(struct unmapped_node *node)
 /*
  * Functions of each file only call those of files further down this list.
  * page_alloc.c only calls unmapped_alloc_catch() and
- * unmapped_alloc_free_batch().
+ * unmapped_alloc_free_batch(), vmscan.c unmapped_alloc_reclaim().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -269,7 +269,7 @@ bool unmapped_alloc_catch(struct page *page, unsigned int order,
 			  struct llist_node **batch);
 void unmapped_alloc_free_batch(struct llist_node *batch);
 
-/* unmapped-events.c: hibernation, memory hotplug, OOM */
+/* unmapped-events.c: hibernation, memory hotplug */
 void unmapped_events_init(void);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
@@ -283,6 +283,9 @@ void unmapped_release_init_node(struct unmapped_node *node);
 unsigned long unmapped_release_zone(struct unmapped_zone *uz,
 				    unsigned long nr_pages, bool all);
 unsigned long unmapped_alloc_drain(int nid);
+unsigned long unmapped_alloc_releasable(void);
+void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+			    unsigned long nr_pages, bool split, int priority);
 
 /* unmapped-refill.c: taking memory from the page allocator */
 void unmapped_refill_init(struct unmapped_node *node);
@@ -294,6 +297,7 @@ struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
 struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
 				      nodemask_t *nodemask);
+unsigned long unmapped_refill_reserve(const struct unmapped_node *node);
 void unmapped_refill_wake(struct unmapped_node *node);
 void unmapped_refill_stop(bool stop);
 
@@ -324,7 +328,7 @@ struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool all,
 void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool zeroed);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
-bool unmapped_zone_break_block(struct unmapped_zone *uz);
+bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min);
 void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block);
 
 /* unmapped-clear.c: clearing pages through a mapping private to the CPU */
@@ -455,6 +459,17 @@ static inline bool unmapped_alloc_is_used(void)
 static inline bool unmapped_alloc_is_used(void)
 {
 	return false;
+}
+
+static inline unsigned long unmapped_alloc_releasable(void)
+{
+	return 0;
+}
+
+static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+					  unsigned long nr_pages, bool split,
+					  int priority)
+{
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */

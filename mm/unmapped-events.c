@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmapped page allocator: what it does when the system runs out of memory,
- * hibernates, or takes memory offline.
+ * Unmapped page allocator: what it does when the system hibernates or takes
+ * memory offline.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -10,8 +10,6 @@
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/notifier.h>
-#include <linux/oom.h>
-#include <linux/sched/mm.h>
 #include <linux/suspend.h>
 #include <linux/swap.h>
 
@@ -20,50 +18,19 @@
 #include "internal.h"
 #include "unmapped-alloc.h"
 
-/* === Out of memory ======================================================= */
+/* === Hibernation ========================================================= */
 
-/*
- * Split up partly used blocks until a block's worth of pages has been given
- * back; a caller that needs more calls this again. Mapping a part of a block
- * splits its direct map entry, so this is the last resort.
- */
-static unsigned long break_blocks(int nid)
+/* Give back the free part of a partly used block, if there is one. */
+static bool break_block(int nid)
 {
-	struct unmapped_node *node = unmapped_node(nid);
-	unsigned long freed = 0;
+	struct unmapped_zone *uz = unmapped_node(nid)->zones;
 	int i;
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		while (freed < UNMAPPED_BLOCK_PAGES &&
-		       unmapped_zone_break_block(&node->zones[i]))
-			freed += unmapped_release_zone(&node->zones[i], ULONG_MAX,
-						  true);
-	return freed;
+		if (unmapped_zone_break_block(&uz[i], 1))
+			return unmapped_release_zone(&uz[i], ULONG_MAX, true);
+	return false;
 }
-
-static int release_before_oom_kill(struct notifier_block *nb,
-				   unsigned long action, void *data)
-{
-	/* Allocating a page table must not enter reclaim or the OOM killer. */
-	unsigned int noreclaim = memalloc_noreclaim_save();
-	unsigned long *nr_freed = data, freed = 0;
-	int nid;
-
-	for_each_online_node(nid)
-		freed += unmapped_alloc_drain(nid);
-	if (!freed)
-		for_each_online_node(nid)
-			freed += break_blocks(nid);
-	memalloc_noreclaim_restore(noreclaim);
-	*nr_freed += freed;
-	return NOTIFY_OK;
-}
-
-static struct notifier_block oom_notifier = {
-	.notifier_call = release_before_oom_kill,
-};
-
-/* === Hibernation ========================================================= */
 
 /* Give all memory back if none is in use. Returns the pages still owned. */
 static unsigned long drain_all_of(int nid)
@@ -74,7 +41,7 @@ static unsigned long drain_all_of(int nid)
 	unmapped_alloc_count(nid, &count);
 	if (count.owned && !count.used) {
 		/* Only blocks that lost a page to memory failure are left. */
-		while (break_blocks(nid))
+		while (break_block(nid))
 			;
 		unmapped_alloc_count(nid, &count);
 	}
@@ -183,7 +150,6 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_memory_callback);
  */
 void __init unmapped_events_init(void)
 {
-	register_oom_notifier(&oom_notifier);
 	pm_notifier(unmapped_prepare_for_image, 0);
 	hotplug_memory_notifier(unmapped_memory_callback, DEFAULT_CALLBACK_PRI);
 }

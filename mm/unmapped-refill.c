@@ -293,6 +293,19 @@ static unsigned long low_water(const struct unmapped_node *node)
 	return READ_ONCE(node->batch) / 2 * UNMAPPED_BLOCK_PAGES;
 }
 
+/**
+ * unmapped_refill_reserve() - free pages that current demand will need soon
+ * @node: the node.
+ *
+ * Context: Any context.
+ * Return: their number; 0 if the last refill was not recent.
+ */
+unsigned long unmapped_refill_reserve(const struct unmapped_node *node)
+{
+	return is_recent(node) ? READ_ONCE(node->batch) * UNMAPPED_BLOCK_PAGES :
+				 0;
+}
+
 static bool below_low_water(const struct unmapped_node *node)
 {
 	unsigned long cached = 0;

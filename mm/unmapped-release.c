@@ -2,8 +2,9 @@
 /*
  * Unmapped page allocator: giving memory back to the page allocator.
  *
- * - Under memory pressure, a shrinker gives back whole blocks, starting with
- *   those that have been free for longest, then fragments.
+ * - Before memory in use is reclaimed, whole blocks are given back, starting
+ *   with those that have been free for longest, then fragments. If that is not
+ *   enough, mostly free blocks are broken, and their free part is given back.
  * - Blocks that were not needed for a whole period are given back even without
  *   memory pressure.
  */
@@ -160,31 +161,132 @@ unsigned long unmapped_alloc_drain(int nid)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_drain);
 
-/* === Shrinker ============================================================ */
+/* === Reclaim ============================================================= */
 
-static unsigned long nr_releasable(struct unmapped_zone *uz)
+static unsigned long nr_free_of(const struct unmapped_zone *uz,
+				enum unmapped_kind kind)
+{
+	unsigned long nr = 0;
+	int order;
+
+	for (order = 0; order < PMD_ORDER; order++)
+		nr += READ_ONCE(uz->nr_free[kind][order]) << order;
+	return nr;
+}
+
+/* How many pages can be given back without breaking a block. */
+static unsigned long nr_releasable(const struct unmapped_zone *uz)
 {
 	unsigned long nr;
-	int order;
 
 	if (!READ_ONCE(uz->count.owned))
 		return 0;
 
 	nr = READ_ONCE(uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER]) << PMD_ORDER;
-	for (order = 0; order < PMD_ORDER; order++)
-		nr += READ_ONCE(uz->nr_free[UNMAPPED_FRAGMENT][order]) << order;
+	nr += nr_free_of(uz, UNMAPPED_FRAGMENT);
 	/* Each of these may be the only page that a block lacks to be free. */
 	return nr + unmapped_pcp_count(uz);
 }
 
-static unsigned long count_releasable(struct shrinker *shrinker,
-				      struct shrink_control *sc)
+/**
+ * unmapped_alloc_releasable() - free pages that reclaim gives back
+ *
+ * Context: Any context.
+ * Return: their number on all nodes, for MemAvailable.
+ */
+unsigned long unmapped_alloc_releasable(void)
+{
+	const struct unmapped_zone *uz;
+	unsigned long nr = 0;
+	int nid, i;
+
+	if (!unmapped_alloc_is_used())
+		return 0;
+
+	for_each_online_node(nid) {
+		for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
+			uz = &unmapped_node(nid)->zones[i];
+			nr += nr_releasable(uz) + nr_free_of(uz, UNMAPPED_BLOCK);
+		}
+	}
+	return nr;
+}
+
+static unsigned long nr_releasable_node(int nid)
 {
 	unsigned long nr = 0;
 	int i;
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		nr += nr_releasable(&unmapped_node(sc->nid)->zones[i]);
+		nr += nr_releasable(&unmapped_node(nid)->zones[i]);
+	return nr;
+}
+
+/*
+ * kswapd leaves what current demand will need soon, so that a system that is
+ * always short of memory does not give back and refill all the time.
+ */
+static unsigned long nr_spare(int nid)
+{
+	unsigned long nr = nr_releasable_node(nid), reserve = 0;
+
+	if (current_is_kswapd())
+		reserve = unmapped_refill_reserve(unmapped_node(nid));
+	return nr - min(nr, reserve);
+}
+
+/* Give back the free part of blocks that have at least @min free pages. */
+static unsigned long break_blocks(struct unmapped_zone *uz, unsigned int min,
+				  unsigned long nr_pages)
+{
+	unsigned long freed = 0;
+
+	while (freed < nr_pages && unmapped_zone_break_block(uz, min))
+		freed += unmapped_release_zone(uz, ULONG_MAX, true);
+	return freed;
+}
+
+/**
+ * unmapped_alloc_reclaim() - give back free memory when memory is short
+ * @nid: the node that reclaim looks at.
+ * @highest: the highest zone that is of use.
+ * @nr_pages: number of pages wanted.
+ * @split: may the direct map be split for that?
+ * @priority: of reclaim; the lower, the smaller the part of a block can be that
+ *	is worth a split: a quarter of it at first.
+ *
+ * Called before memory that is in use is reclaimed. Adds to
+ * current->reclaim_state. Page tables come from the reserves.
+ *
+ * Context: Reclaim.
+ */
+void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+			    unsigned long nr_pages, bool split, int priority)
+{
+	unsigned int min = max(UNMAPPED_BLOCK_PAGES >> (DEF_PRIORITY + 2 - priority),
+			       1UL);
+	struct unmapped_zone *uz = unmapped_node(nid)->zones;
+	unsigned long nr = min(nr_pages, nr_spare(nid)), freed;
+	int i;
+
+	freed = release_node(nid, nr);
+	if (freed < nr) {
+		drain_pcps(nid);
+		freed += release_node(nid, nr - freed);
+	}
+	for (i = min(highest, ZONE_NORMAL); split && i >= 0; i--)
+		if (freed < nr_pages)
+			freed += break_blocks(&uz[i], min, nr_pages - freed);
+}
+
+/* === Shrinker ============================================================ */
+
+/* Reclaim has its own way. This is for drop_caches and the like. */
+static unsigned long count_releasable(struct shrinker *shrinker,
+				      struct shrink_control *sc)
+{
+	unsigned long nr = nr_spare(sc->nid);
+
 	return nr ? nr : SHRINK_EMPTY;
 }
 

@@ -11,7 +11,8 @@
  * a buddy that is not. The caller that takes a chunk that is not zero clears
  * it.
  *
- * No function handles more than UNMAPPED_BATCH chunks while it holds the lock.
+ * No function handles more than UNMAPPED_BATCH chunks while it holds the lock,
+ * except that those of a single block are counted before it is broken.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -588,22 +589,11 @@ void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order)
 
 /* === Breaking blocks ===================================================== */
 
-/* The largest free chunk of a partly used block. */
-static struct page *partial_chunk_locked(struct unmapped_zone *uz)
-{
-	struct page *page;
-	int o;
+/* A block with this many free pages is broken without looking for another. */
+#define BREAK_AT_ONCE		(UNMAPPED_BLOCK_PAGES / 8 * 7)
 
-	lockdep_assert_held(&uz->lock);
-
-	for (o = PMD_ORDER - 1; o >= 0; o--) {
-		page = list_first_entry_or_null(&uz->free[UNMAPPED_BLOCK][o],
-						struct page, buddy_list);
-		if (page)
-			return page;
-	}
-	return NULL;
-}
+/* Chunks of each order whose blocks are looked at. */
+#define BREAK_CANDIDATES	4
 
 static struct page *block_of(struct page *page)
 {
@@ -622,6 +612,25 @@ static bool break_locked(struct unmapped_zone *uz, struct page *page)
 	/* Another CPU may have broken it, and be about to move its chunks. */
 	return unmapped_kind(page) == UNMAPPED_FRAGMENT ||
 	       !unmapped_block_to_fragments(block_of(page));
+}
+
+/* How many pages of the block of a free chunk are free, too. */
+static unsigned int nr_free_around_locked(struct unmapped_zone *uz,
+					  struct page *chunk)
+{
+	struct page *page = block_of(chunk), *end = page + UNMAPPED_BLOCK_PAGES;
+	unsigned int nr, nr_free = 0;
+
+	lockdep_assert_held(&uz->lock);
+
+	for (; page < end; page += nr) {
+		nr = 1;
+		if (PageUnmappedFree(page)) {
+			nr = 1U << chunk_order(page);
+			nr_free += nr;
+		}
+	}
+	return nr_free;
 }
 
 /* Move a free chunk of a split-up block to the lists of fragments. */
@@ -660,26 +669,78 @@ static void move_chunks(struct unmapped_zone *uz, struct page *block)
 	}
 }
 
+/*
+ * Look at the block of the first chunk of this order, and break it if @want of
+ * its pages are free. If not, another chunk is the first one next time. Returns
+ * the number of its free pages, 0 if there is no chunk. *@block is set if it was
+ * broken.
+ */
+static unsigned int try_break_first(struct unmapped_zone *uz,
+				    unsigned int order, unsigned int want,
+				    struct page **block)
+{
+	struct list_head *list = &uz->free[UNMAPPED_BLOCK][order];
+	unsigned int nr_free;
+	struct page *page;
+
+	guard(spinlock_irqsave)(&uz->lock);
+	page = list_first_entry_or_null(list, struct page, buddy_list);
+	if (!page)
+		return 0;
+	nr_free = nr_free_around_locked(uz, page);
+	if (nr_free >= want && break_locked(uz, page))
+		*block = block_of(page);
+	else
+		list_move_tail(&page->buddy_list, list);
+	return nr_free;
+}
+
+/*
+ * The same for a few chunks of each order: a large chunk is likely to be in a
+ * block with many free pages. Returns the most free pages that a block has.
+ */
+static unsigned int try_break_some(struct unmapped_zone *uz, unsigned int want,
+				   struct page **block)
+{
+	unsigned int i, most = 0;
+	int order;
+
+	for (order = PMD_ORDER - 1; order >= 0; order--) {
+		for (i = 0; i < BREAK_CANDIDATES; i++) {
+			most = max(most, try_break_first(uz, order, want, block));
+			if (*block)
+				return most;
+		}
+	}
+	return most;
+}
+
 /**
  * unmapped_zone_break_block() - split up a block to release its free part
  * @uz: the zone.
+ * @min: the block has at least this many free pages; not 0.
  *
- * The partly used block with the largest free chunk becomes fragments. This is
- * the last resort, for example before a process is killed.
+ * A partly used block, of those looked at the one with about the most free
+ * pages, becomes fragments.
  *
  * Context: Any context except NMI.
  * Return: true if there was such a block.
  */
-bool unmapped_zone_break_block(struct unmapped_zone *uz)
+bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min)
 {
-	struct page *page;
+	unsigned int want = BREAK_AT_ONCE, most;
+	struct page *block = NULL;
 
-	scoped_guard(spinlock_irqsave, &uz->lock) {
-		page = partial_chunk_locked(uz);
-		if (!page || !break_locked(uz, page))
+	while (1) {
+		most = try_break_some(uz, max(want, min), &block);
+		if (block)
+			break;
+		/* Out of memory for the bitmap, or there is no such block. */
+		if (most >= want || most < min)
 			return false;
+		want = most - most / 8;
 	}
-	move_chunks(uz, block_of(page));
+	move_chunks(uz, block);
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_block);

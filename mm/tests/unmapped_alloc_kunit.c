@@ -1610,8 +1610,8 @@ static void unmapped_test_break_block(struct kunit *test)
 	struct unmapped_zone *uz = unmapped_page_zone(page);
 
 	drain_pcps();
-	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(uz));
-	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz));
+	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(uz, 1));
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 1));
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(page)));
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES - 1);
@@ -1630,7 +1630,7 @@ static void unmapped_test_broken_block_heals(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 4);
 
-	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page)));
+	KUNIT_ASSERT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page), 1));
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER - 1), 1);
 	unmapped_pages_free(page, 4);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
@@ -1676,7 +1676,7 @@ static void unmapped_test_poisoned(struct kunit *test)
 
 	/* The rest of the block can still be used. */
 	drain_pcps();
-	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 1));
 	drain_all();
 	expect_count(test, 0, 0);
 }

@@ -326,7 +326,7 @@ static void break_blocks(struct unmapped_node *node)
 	int i;
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		atomic_long_add(unmapped_zone_break_block(&node->zones[i]),
+		atomic_long_add(unmapped_zone_break_block(&node->zones[i], 1),
 				&n_breaks);
 }
 

@@ -29,7 +29,7 @@ int bench_orders(void);
 int bench_cold(unsigned int order);
 int bench_batches(void);
 int bench_perpage(void);
-int bench_fragment(void);
+int bench_fragment(unsigned int step);
 int bench_near(void);
 int bench_churn(void);
 int bench_ipi(void);

@@ -66,6 +66,7 @@ class Case:
     memory: int = 1024          # MiB
     cpus: int = 1
     nodes: int = 1
+    swap: int = 0               # MiB of a disk for it
     repeats: int = 1            # VMs for each kernel, taking turns
     timeout: int = 600
     allow: tuple = ()           # see console.py
@@ -142,6 +143,8 @@ CASES = [
          "wall-touches", ("1024", "3"), how="wall", unit="ticks", cpus=8, repeats=3),
     instructions("irqs", "secret", "all that the allocator does: how long interrupts are off for it",
                  "irqs", kernels=("plain",), unit="instructions", allow=("oom",), irqs=True),
+    instructions("singles", "secret", "first touch and close of 128 MiB when nothing but single pages is free",
+                 "singles", ("131072",), quick=True),
     instructions("sizes", "secret", "4 KiB to 1 GiB (KiB in the name), cold, and once more",
                  "cost-faults", SIZES, memory=2048, timeout=900),
     instructions("processes", "secret",
@@ -162,6 +165,13 @@ CASES = [
                "gmem", "mapped", "fault", cpus=2),
     population("gmem-perpage-events", "gmem", "populating 128 MiB, 2 CPUs, the per-page way",
                1, GIB // 8, "gmem", "perpage", "fault", cpus=2),
+    instructions("punched", "gmem",
+                 "1 GiB of which a guest keeps one page in 8: punching, and what a program gets of the rest",
+                 "punched", (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=3072,
+                 allow=("oom",)),
+    *(Case(f"punched-{kind}-swap", "gmem", f"the same with 1 GiB of swap, {kind}",
+           "punched", (str(GIB), kind), kernels=("plain",), memory=3072, swap=1024, allow=("oom",))
+      for kind in ("mapped", "unmapped")),
     Case("gmem-wall", "gmem", "populating 64 MiB, time, other CPUs busy (3)", "wall-gmem",
          ("9", "mapped:65536", "unmapped:65536"), how="wall", unit="ticks/page", cpus=4,
          kernels=("plain",), quick=True),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that is fragmented on purpose: as long as the module is there, it keeps
- * one page of each 2 MiB of what was free. They can't be moved, so that no 2 MiB
- * can be had, with most of the memory free.
+ * one page of each 2 MiB of what was free, or every second page. They can't be
+ * moved, so that no 2 MiB can be had, or nothing but single pages.
  */
 
 #include <linux/gfp.h>
@@ -24,18 +24,20 @@ static void free_list_of_pages(struct list_head *pages)
 	}
 }
 
-/* Keep the first page of a block, free all others. */
-static void break_block(struct page *block)
+/* Keep one page in @step of a block, free all others. */
+static void break_block(struct page *block, unsigned int step)
 {
 	int i;
 
 	split_page(block, PMD_ORDER);
-	list_add(&block->lru, &kept);
-	for (i = 1; i < 1 << PMD_ORDER; i++)
-		__free_page(block + i);
+	for (i = 0; i < 1 << PMD_ORDER; i++)
+		if (i % step)
+			__free_page(block + i);
+		else
+			list_add(&block[i].lru, &kept);
 }
 
-int bench_fragment(void)
+int bench_fragment(unsigned int step)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
 	unsigned long broken = 0;
@@ -43,7 +45,7 @@ int bench_fragment(void)
 
 	/* What is freed does not make a block again, so this comes to an end. */
 	while ((block = alloc_pages(gfp, PMD_ORDER))) {
-		break_block(block);
+		break_block(block, step);
 		broken++;
 		cond_resched();
 	}

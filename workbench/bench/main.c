@@ -15,7 +15,7 @@
 
 static char *what = "pages";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "pages, batches, orders, cold, perpage, fragment, near, churn, ipi, locks, or files");
+MODULE_PARM_DESC(what, "pages, batches, orders, cold, perpage, fragment, singles, near, churn, ipi, locks, or files");
 
 static uint order;
 module_param(order, uint, 0);
@@ -79,7 +79,9 @@ static int do_it(void)
 	if (!strcmp(what, "perpage"))
 		return bench_perpage();
 	if (!strcmp(what, "fragment"))
-		return bench_fragment();
+		return bench_fragment(1 << PMD_ORDER);
+	if (!strcmp(what, "singles"))
+		return bench_fragment(2);
 	if (!strcmp(what, "near"))
 		return bench_near();
 	if (!strcmp(what, "churn"))

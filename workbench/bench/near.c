@@ -99,7 +99,7 @@ int bench_near(void)
 	struct page *fragment = NULL;
 	int err;
 
-	err = bench_fragment();
+	err = bench_fragment(1 << PMD_ORDER);
 	if (err)
 		return err;
 #ifdef CONFIG_UNMAPPED_ALLOC

@@ -2,6 +2,7 @@
 """Run cases, and say what they told."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -80,6 +81,22 @@ def merge(case, outcome, once):
     outcome.series, outcome.phases = once.series, once.phases
 
 
+@contextlib.contextmanager
+def swap_disk(case, name):
+    """QEMU's options for the case's disk, which is empty, and is gone afterwards."""
+    if not case.swap:
+        yield ()
+        return
+    disk = TOP / "build/vm" / f"{name}.disk"
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    disk.write_bytes(b"")
+    os.truncate(disk, case.swap << 20)
+    try:
+        yield ("-drive", f"file={disk},format=raw,if=virtio,cache=unsafe")
+    finally:
+        disk.unlink()
+
+
 def run_once(case, kernel, number):
     """Boot one VM for a case; what goes wrong is kept in the outcome."""
     # In one piece: two of them may be told at once.
@@ -91,7 +108,9 @@ def run_once(case, kernel, number):
     try:
         if case.irqs:
             options["extra"] += irqs.options(IMAGES[kernel], name)
-        machine = vm.run_job(IMAGES[kernel], name, case.job, case.args, **options)
+        with swap_disk(case, name) as disk:
+            options["extra"] += disk
+            machine = vm.run_job(IMAGES[kernel], name, case.job, case.args, **options)
         take(case, once, machine.said + (irqs.said(IMAGES[kernel], name) if case.irqs else []))
         if not once.figures:
             raise vm.VMError("the job said nothing")

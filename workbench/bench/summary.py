@@ -35,7 +35,7 @@ ENTRIES = [
     Entry("worst", "a secret of 4 KiB when nothing is cached, first touch, instructions",
           *both("cold-page", "secret-4-cold-touch"), "a block of 2 MiB is taken and unmapped for it"),
     Entry("worst", "the slowest of 65536 first touches when nothing is cached, instructions",
-          *both("tail", "secret-max"), "the page allocator moves a pageblock for a page of page tables, as it does on the untouched kernel"),
+          *both("tail", "secret-max"), "the very first takes a block; untouched: the page allocator fills a per-CPU list with 2016 pages"),
     Entry("worst", "the slowest of 256 first touches by 8 CPUs at once, ticks",
           *both("tail-8cpus", "secret-max"), ""),
     Entry("worst", "2 MiB entries split for 128 MiB of secrets in memory without 2 MiB in one piece",
