@@ -39,14 +39,12 @@
  * Lock order:
  *
  * 1. unmapped_node::refill_lock, a mutex held while blocks are taken
- * 2. refill_sem in unmapped-refill.c, taken for reading by each refill, with a
- *    trylock
- * 3. unmapped_zone::lock, interrupts off
- * 4. xarray lock in unmapped-owner.c, interrupts off
- * 5. locks of the slab and page allocators: under 4 for kfree_rcu(), under 3
+ * 2. unmapped_zone::lock, interrupts off
+ * 3. xarray lock in unmapped-owner.c, interrupts off
+ * 4. locks of the slab and page allocators: under 3 for kfree_rcu(), under 2
  *    for the bitmap allocated when a block is split up (GFP_NOWAIT)
  *
- * These nest neither with locks 2 to 4 nor with each other:
+ * These nest neither with locks 2 and 3 nor with each other:
  *
  * - unmapped_pcp::lock, interrupts off, also taken under 1; pages are cleared
  *   under it

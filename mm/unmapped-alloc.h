@@ -269,7 +269,7 @@ bool unmapped_alloc_catch(struct page *page, unsigned int order,
 			  struct llist_node **batch);
 void unmapped_alloc_free_batch(struct llist_node *batch);
 
-/* unmapped-events.c: hibernation, memory hotplug */
+/* unmapped-events.c: memory hotplug */
 void unmapped_events_init(void);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
@@ -299,7 +299,7 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      nodemask_t *nodemask);
 unsigned long unmapped_refill_reserve(const struct unmapped_node *node);
 void unmapped_refill_wake(struct unmapped_node *node);
-void unmapped_refill_stop(bool stop);
+bool unmapped_refill_running(void);
 
 /* unmapped-pcp.c: the per-CPU lists */
 struct page *unmapped_pcp_take_slow(struct unmapped_zone *uz);
@@ -365,8 +365,6 @@ void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
-int unmapped_prepare_for_image(struct notifier_block *nb, unsigned long action,
-			       void *data);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);
 /* How the tests access pages, and search for mappings of them. */

@@ -10,10 +10,10 @@
  * number is left, so that few callers find the cache empty.
  */
 
+#include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/rwsem.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -115,39 +115,21 @@ static void add_chunk(struct page *page, unsigned int from, int order)
 	unmapped_idle_wake(unmapped_node(page_to_nid(page)));
 }
 
-/*
- * Prevents refills while a hibernation image may be created. Refills are
- * readers and do not wait: they fail while there is a writer.
- */
-static DECLARE_RWSEM(refill_sem);
-static bool refill_stopped;
+/* Refills that may have chunks which are unmapped but not in the cache yet. */
+static atomic_t refills_running;
 
 /**
- * unmapped_refill_stop() - make all refills fail, or allow them again
- * @stop: true to make them fail.
+ * unmapped_refill_running() - is there a refill that has not finished?
  *
- * Context: Process context, may sleep until running refills have finished.
+ * For the moment before a hibernation image is created, when nothing else can
+ * run: the pages of an interrupted refill are not counted as owned yet.
+ *
+ * Context: Any context.
+ * Return: true if there is one.
  */
-void unmapped_refill_stop(bool stop)
+bool unmapped_refill_running(void)
 {
-	guard(rwsem_write)(&refill_sem);
-	refill_stopped = stop;
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_stop);
-
-static bool refill_begin(void)
-{
-	if (!down_read_trylock(&refill_sem))
-		return false;
-	if (likely(!refill_stopped))
-		return true;
-	up_read(&refill_sem);
-	return false;
-}
-
-static void refill_end(void)
-{
-	up_read(&refill_sem);
+	return atomic_read(&refills_running);
 }
 
 /**
@@ -167,15 +149,13 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 {
 	struct page *page;
 
-	if (!refill_begin())
-		return NULL;
-
+	atomic_inc(&refills_running);
 	page = get_chunk(gfp, from, nid, nodemask);
 	if (page) {
 		unmapped_direct_map_flush();
 		add_chunk(page, from, order);
 	}
-	refill_end();
+	atomic_dec(&refills_running);
 	return page;
 }
 
@@ -249,14 +229,13 @@ static struct page *refill_locked(struct unmapped_node *node, gfp_t gfp,
 				  int order, nodemask_t *nodemask,
 				  unsigned int nr)
 {
-	struct page *page = NULL;
+	struct page *page;
 
 	lockdep_assert_held(&node->refill_lock);
 
-	if (refill_begin()) {
-		page = add_blocks(gfp, order, node->nid, nodemask, nr);
-		refill_end();
-	}
+	atomic_inc(&refills_running);
+	page = add_blocks(gfp, order, node->nid, nodemask, nr);
+	atomic_dec(&refills_running);
 	/* No block is free: don't keep asking for several. */
 	if (!page)
 		WRITE_ONCE(node->batch, 1);

@@ -30,10 +30,21 @@ WARNS_ON_PURPOSE = {
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 MARK = bytes(((i * 151 + 73) & 0xff) ^ 0xa5 for i in range(32))
+# The same on pages that are no secret, see vm/secrets.c.
+ORDINARY_MARK = bytes(byte ^ 0xff for byte in MARK)
 
 
 class VMError(Exception):
     """The VM did not do its job; the text says how."""
+
+
+def count_marks(path, mark=MARK):
+    """How often is the mark in this file?"""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        count, at = 0, content.find(mark)
+        while at >= 0:
+            count, at = count + 1, content.find(mark, at + 1)
+    return count
 
 
 class Machine:
@@ -41,12 +52,12 @@ class Machine:
 
     def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
                  initramfs="initramfs.cpio", share=False, accel="tcg,thread=single",
-                 host_root=False, panic_on_warn=True):
+                 host_root=False, panic_on_warn=True, may_reboot=False):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
         self.model, self.extra, self.initramfs = model, extra, initramfs
-        self.accel, self.panic_on_warn = accel, panic_on_warn
+        self.accel, self.panic_on_warn, self.may_reboot = accel, panic_on_warn, may_reboot
         self.said, self.results, self.asked = [], {}, []
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -78,13 +89,15 @@ class Machine:
         # Assertion `section_index < d->map.sections_nb' failed), and QEMU before
         # 8.1 to run code that another CPU had patched.
         command = [
-            "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none",
+            "qemu-system-x86_64", "-nodefaults", "-display", "none",
             "-machine", "q35", "-accel", self.accel, "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / self.initramfs,
             "-append", f"console=ttyS0 panic=-1 panic_on_warn={int(self.panic_on_warn)} no_timer_check {self.append}",
             "-device", "virtio-serial-pci", "-device", "edu", *self.extra,
         ]
+        if not self.may_reboot:
+            command.append("-no-reboot")
         if interactive:
             return command + ["-serial", "mon:stdio"]
         # The VM starts when somebody listens, so that a run is like another from
@@ -195,10 +208,7 @@ class Machine:
         self.qmp(qemu, ("stop", {}),
                  ("pmemsave", {"val": 0, "size": self.memory << 20, "filename": str(dump)}),
                  ("cont", {}))
-        with open(dump, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-            count, at = 0, memory.find(MARK)
-            while at >= 0:
-                count, at = count + 1, memory.find(MARK, at + 1)
+        count = count_marks(dump)
         dump.unlink()
         return count
 

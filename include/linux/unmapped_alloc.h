@@ -267,6 +267,30 @@ void *unmapped_page_vmap(struct page *page);
  */
 void unmapped_page_vunmap(const void *addr);
 
+/**
+ * unmapped_image_prepare() - prepare for a hibernation image
+ *
+ * Empties the cache if no page is in use. A page in use must not be written to
+ * disk, so it prevents the image; the log then says how much each consumer
+ * uses, and names processes that have such memory open or mapped. Allocations
+ * are possible meanwhile and afterwards, see unmapped_image_ready().
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EBUSY if pages are in use.
+ */
+int unmapped_image_prepare(void);
+
+/**
+ * unmapped_image_ready() - can a hibernation image be created right now?
+ *
+ * The result is only stable while nothing else can run.
+ *
+ * Context: Any context except NMI.
+ * Return: true if all memory is in the direct map, as far as the allocator is
+ * concerned.
+ */
+bool unmapped_image_ready(void);
+
 #else /* CONFIG_UNMAPPED_ALLOC */
 
 static inline bool unmapped_alloc_available(void)
@@ -346,6 +370,16 @@ static inline void *unmapped_page_vmap(struct page *page)
 
 static inline void unmapped_page_vunmap(const void *addr)
 {
+}
+
+static inline int unmapped_image_prepare(void)
+{
+	return 0;
+}
+
+static inline bool unmapped_image_ready(void)
+{
+	return true;
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */

@@ -25,7 +25,6 @@
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
-#include <linux/suspend.h>
 #include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
@@ -1529,29 +1528,56 @@ static void unmapped_test_drain_keeps_used(struct kunit *test)
 	expect_count(test, 0, 0);
 }
 
-static int tell_image(unsigned long action)
-{
-	return notifier_to_errno(unmapped_prepare_for_image(NULL, action,
-							    NULL));
-}
-
-/* Hibernation is refused with pages in use; else it blocks allocations. */
-static void unmapped_test_image(struct kunit *test)
+/* No hibernation image with a page in use: nothing changes, but it is refused. */
+static void unmapped_test_image_in_use(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0);
 
-	KUNIT_EXPECT_EQ(test, tell_image(PM_HIBERNATION_PREPARE), -EBUSY);
-	/* The system goes on as before. */
-	drain_all();
-	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	unmapped_pages_free(page, 0);
+}
 
-	KUNIT_EXPECT_EQ(test, tell_image(PM_HIBERNATION_PREPARE), 0);
-	expect_count(test, 0, 0);
-	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL | __GFP_NOWARN,
-						     0));
-	KUNIT_EXPECT_EQ(test, tell_image(PM_POST_HIBERNATION), 0);
+/*
+ * With none in use, it is prepared. Allocations do not fail even then, but
+ * there is no image after one.
+ */
+static void unmapped_test_image(struct kunit *test)
+{
 	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	expect_count(test, 0, 0);
+
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+}
+
+static int image_while_unmapping(struct page *page, unsigned int nr, bool valid)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	return unmapped_set_direct_map(page, nr, valid);
+}
+
+/* A refill that is interrupted has unmapped pages that are not counted yet. */
+static void unmapped_test_image_refill(struct kunit *test)
+{
+	int order;
+
+	for (order = 0; order <= PMD_ORDER; order += PMD_ORDER) {
+		use_fake_source(test, order);
+		KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+		kunit_activate_static_stub(test, unmapped_set_direct_map,
+					   image_while_unmapping);
+		unmapped_pages_free(alloc_or_fail(test, 0), 0);
+		drain_all();
+		KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	}
 }
 
 /* Memory that was given back is ordinary memory and can be written to. */
@@ -1701,11 +1727,9 @@ static struct page *lose_page(struct kunit *test)
 static void unmapped_test_image_poisoned(struct kunit *test)
 {
 	lose_page(test);
-	KUNIT_EXPECT_EQ(test, tell_image(PM_HIBERNATION_PREPARE), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 	expect_count(test, 0, 0);
-	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_KERNEL | __GFP_NOWARN,
-						     0));
-	KUNIT_EXPECT_EQ(test, tell_image(PM_POST_HIBERNATION), 0);
 }
 
 /* The block of a bad page can go offline, and is forgotten then. */
@@ -1863,7 +1887,9 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_put_irqs_off),
 	KUNIT_CASE(unmapped_test_put_nolock),
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
+	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
+	KUNIT_CASE(unmapped_test_image_refill),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),

@@ -25,6 +25,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_kvm,
     machines.group_torture,
     machines.group_remains,
+    machines.group_hibernate,
     machines.group_guest,
     machines.group_story,
 )}

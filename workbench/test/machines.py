@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs in VMs: KUnit, kselftest, torture, guests."""
 
+import os
 import re
+
+import vm
 
 from .suite import FAILED, PASSED, SKIPPED, result
 from .tap import tap_results
@@ -118,6 +121,33 @@ def group_remains(suite):
                  f"{found.get('kept')} of {pages}")
     yield result("freed secrets are gone from all of memory", found.get("freed") == 0,
                  f"{found.get('freed')} are left")
+
+
+def group_hibernate(suite):
+    """hibernation to a disk, which is searched for secrets"""
+    disk = vm.TOP / "build" / "vm" / "hibernate.disk"
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    disk.write_bytes(b"")
+    os.truncate(disk, 512 << 20)
+    machine = suite.boot("hibernate", "hibernate", ["8"], timeout=180, memory=512, may_reboot=True,
+                         append="resume=/dev/vda hibernate=nocompress",
+                         extra=("-drive", f"file={disk},format=raw,if=virtio"))
+    text, pages = "\n".join(machine.said), 8 * 256
+    found, ordinary = vm.count_marks(disk), vm.count_marks(disk, vm.ORDINARY_MARK)
+    disk.unlink()
+    yield result("pages in use prevent hibernation",
+                 "in use: fails: Device or resource busy" in text and
+                 "in use: the system was disturbed 0 times" in text, text)
+    yield result("the log says what has to be closed",
+                 bool(re.search(r"^log: no hibernation, (\d{4}) kB in use .*\nlog: secretmem: \1 kB\n"
+                                r"log: secrets \(pid \d+\) has \1 kB$", text, re.M)), text)
+    yield result("an open descriptor does not, nor do pages that were freed",
+                 "freed: works" in text and machine.console().count("Linux version") == 2, text)
+    yield result("everything is as before after resume",
+                 "ordinary memory was intact, and the descriptor can be used" in text and
+                 "the secrets were intact, and are freed" in text, text)
+    yield result("ordinary memory is found on the disk", ordinary >= pages, f"{ordinary} of {pages}")
+    yield result("no secret is", found == 0, f"{found} are left")
 
 
 def group_guest(suite):

@@ -5,6 +5,9 @@
  *
  *	secrets MIB [NODE]	keep that much, of a node's memory, wait for a line,
  *				free it
+ *	secrets --open MIB	keep that much ordinary memory, and a mapping of
+ *				memfd_secret(2) memory without pages; wait for a line,
+ *				and only then keep secrets in it, too
  *	secrets --pressure	a child takes memory until the kernel kills it
  */
 #define _GNU_SOURCE
@@ -35,20 +38,25 @@ static unsigned char mark(unsigned int i)
 	return (unsigned char)(i * 151 + 73) ^ 0xa5;
 }
 
-static int mark_pages(volatile unsigned char *mem, unsigned long size)
+/* What makes it the mark of ordinary memory. */
+#define ORDINARY	0xff
+
+static int mark_pages(volatile unsigned char *mem, unsigned long size,
+		      unsigned char kind)
 {
 	unsigned long page;
 	unsigned int i;
 
 	for (page = 0; page < size; page += PAGE) {
 		for (i = 0; i < MARK; i++)
-			mem[page + 64 + i] = mark(i);
+			mem[page + 64 + i] = mark(i) ^ kind;
 		*(volatile unsigned long *)(mem + page) = page;
 	}
 	return 0;
 }
 
-static int check_pages(volatile unsigned char *mem, unsigned long size)
+static int check_pages(volatile unsigned char *mem, unsigned long size,
+		       unsigned char kind)
 {
 	unsigned long page;
 	unsigned int i;
@@ -57,7 +65,7 @@ static int check_pages(volatile unsigned char *mem, unsigned long size)
 		if (*(volatile unsigned long *)(mem + page) != page)
 			return -1;
 		for (i = 0; i < MARK; i++)
-			if (mem[page + 64 + i] != mark(i))
+			if (mem[page + 64 + i] != (mark(i) ^ kind))
 				return -1;
 	}
 	return 0;
@@ -110,7 +118,7 @@ static int free_late(void)
 	mem = map_secret(size, &fd);
 	if (!mem)
 		return 1;
-	mark_pages(mem, size);
+	mark_pages(mem, size, 0);
 	if (run_on(0))
 		return fail("moving to the first CPU");
 	munmap(mem, size);
@@ -138,21 +146,49 @@ static int keep(unsigned long size, const char *node)
 	mem = map_secret(size, &fd);
 	if (!mem || (node && bind(mem, size, node)))
 		return 1;
-	mark_pages(mem, size);
-	if (check_pages(mem, size))
+	mark_pages(mem, size, 0);
+	if (check_pages(mem, size, 0))
 		return fail("the secrets are not what was written");
 	printf("%lu MiB of secrets kept and read back\n", size >> 20);
 	fflush(stdout);
 
 	if (!fgets(line, sizeof(line), stdin))
 		return fail("waiting");
-	if (check_pages(mem, size))
+	if (check_pages(mem, size, 0))
 		return fail("the secrets changed while they were kept");
 	munmap(mem, size);
 	close(fd);
 	if (free_late())
 		return 1;
 	printf("the secrets were intact, and are freed\n");
+	return 0;
+}
+
+static int keep_open(unsigned long size)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	void *mem, *secret;
+	char line[16];
+	int fd;
+
+	setrlimit(RLIMIT_MEMLOCK, &limit);
+	secret = map_secret(size, &fd);
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!secret || mem == MAP_FAILED)
+		return fail("mmap");
+	mark_pages(mem, size, ORDINARY);
+	printf("%lu MiB of ordinary memory kept\n", size >> 20);
+	fflush(stdout);
+
+	if (!fgets(line, sizeof(line), stdin))
+		return fail("waiting");
+	if (check_pages(mem, size, ORDINARY))
+		return fail("ordinary memory changed while it was kept");
+	mark_pages(secret, size, 0);
+	if (check_pages(secret, size, 0))
+		return fail("the secrets are not what was written");
+	printf("ordinary memory was intact, and the descriptor can be used\n");
 	return 0;
 }
 
@@ -191,8 +227,10 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "--pressure"))
 		return pressure();
+	if (argc == 3 && !strcmp(argv[1], "--open"))
+		return keep_open(strtoul(argv[2], NULL, 10) << 20);
 	if (!mib) {
-		fprintf(stderr, "usage: secrets MIB [NODE] | --pressure\n");
+		fprintf(stderr, "usage: secrets MIB [NODE] | --open MIB | --pressure\n");
 		return 2;
 	}
 	return keep(mib << 20, argv[2]);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <linux/suspend_ioctls.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -602,6 +604,17 @@ TEST_F_TIMEOUT(secret, pressure_gives_back, SECONDS_WITH_KASAN)
 	EXPECT_EQ(read_pages(CACHED), 0);
 }
 
+/* What a program does that writes the image to disk itself. */
+static int create_image(int snapshot)
+{
+	int in_suspend, err;
+
+	if (ioctl(snapshot, SNAPSHOT_FREEZE))
+		return errno;
+	err = ioctl(snapshot, SNAPSHOT_CREATE_IMAGE, &in_suspend) ? errno : 0;
+	return ioctl(snapshot, SNAPSHOT_UNFREEZE) ? errno : err;
+}
+
 /*
  * The hibernation image is created from memory that is mapped, so the cache is
  * emptied first. Nothing is written to disk here, see
@@ -609,14 +622,42 @@ TEST_F_TIMEOUT(secret, pressure_gives_back, SECONDS_WITH_KASAN)
  */
 TEST_F(secret, hibernation)
 {
-	if (write_file("/sys/power/pm_test", "freezer") ||
+	unsigned char *mem;
+	int fd, snapshot;
+
+	if (access("/dev/snapshot", R_OK) ||
+	    write_file("/sys/power/pm_test", "freezer") ||
 	    write_file("/sys/module/hibernate/parameters/pm_test_delay", "0"))
-		SKIP(return, "needs CONFIG_PM_DEBUG and CONFIG_HIBERNATION");
+		SKIP(return, "needs CONFIG_PM_DEBUG and CONFIG_HIBERNATION_SNAPSHOT_DEV");
 	ASSERT_TRUE(touch_and_free(8 * MIB));
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_GT(read_pages(OWNED), 0);
+
+	/* Without pages, a descriptor and a mapping don't matter. */
+	mem = secret_map(MIB, &fd);
+	ASSERT_NE(mem, NULL);
 	ASSERT_EQ(write_file("/sys/power/state", "disk"), 0);
 	EXPECT_EQ(read_pages(OWNED), 0);
+
+	/* A program that may want an image any time does not disturb others. */
+	snapshot = open("/dev/snapshot", O_RDONLY);
+	ASSERT_GE(snapshot, 0);
+	mem[0] = 1;
+	EXPECT_EQ(create_image(snapshot), EBUSY);
+	munmap(mem, MIB);
+	close(fd);
+	EXPECT_GT(read_pages(OWNED), 0);
+	EXPECT_EQ(create_image(snapshot), 0);
+	EXPECT_EQ(read_pages(OWNED), 0);
+	close(snapshot);
+
+	mem = secret_map(MIB, &fd);
+	ASSERT_NE(mem, NULL);
+	mem[0] = 1;
+	EXPECT_NE(write_file("/sys/power/state", "disk"), 0);
+	EXPECT_EQ(errno, EBUSY);
+	munmap(mem, MIB);
+	close(fd);
 	EXPECT_EQ(write_file("/sys/power/pm_test", "none"), 0);
 }
 

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unmapped page allocator: hibernation.
+ *
+ * An image is read through the direct map and written to disk, so a page in use
+ * prevents it. The cache is emptied when user space is frozen. Allocations are
+ * never blocked, because a page fault must not fail or wait for a hibernation:
+ * should a kernel thread allocate a page after that, the image is refused when
+ * it is about to be created and nothing else can run.
+ */
+
+#define pr_fmt(fmt) "unmapped_alloc: " fmt
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/pageblock-flags.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/string.h>
+#include <linux/swap.h>
+#include <linux/unmapped_alloc.h>
+#include <linux/workqueue.h>
+
+#include <kunit/visibility.h>
+
+#include "internal.h"
+#include "unmapped-alloc.h"
+
+/* === Pages by consumer =================================================== */
+
+/* Only for messages; what does not fit is added to the last one. */
+#define MAX_CONSUMERS	4
+
+/**
+ * struct consumer - a kind of user of unmapped pages
+ * @name: name of the file system, because all pages of user space are in files.
+ * @nr_pages: number of pages that it uses.
+ */
+struct consumer {
+	char name[16];
+	unsigned long nr_pages;
+};
+
+static void add_page(struct consumer *consumers, const char *name)
+{
+	int i;
+
+	for (i = 0; i < MAX_CONSUMERS - 1; i++)
+		if (!consumers[i].nr_pages || !strcmp(consumers[i].name, name))
+			break;
+	if (!consumers[i].nr_pages)
+		strscpy(consumers[i].name, name);
+	consumers[i].nr_pages++;
+}
+
+/* If the file is truncated now, its inode is freed after a grace period. */
+static const char *consumer_name(struct folio *folio, struct page *page)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the inode may be freed");
+
+	/* memory_failure() keeps a reference for good. */
+	if (PageHWPoison(page))
+		return "poisoned";
+	return mapping ? mapping->host->i_sb->s_type->name : "kernel";
+}
+
+static void count_page(struct consumer *consumers, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_try_get(folio))
+		return;
+
+	scoped_guard(rcu)
+		if (unmapped_page(page))
+			add_page(consumers, consumer_name(folio, page));
+	folio_put(folio);
+}
+
+static void count_pageblock(struct consumer *consumers, unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	unsigned long i;
+
+	if (!page || !(get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK))
+		return;
+
+	for (i = 0; i < pageblock_nr_pages; i++)
+		count_page(consumers, page + i);
+	cond_resched();
+}
+
+static void show_consumers(void)
+{
+	struct consumer consumers[MAX_CONSUMERS] = {};
+	struct zone *zone;
+	unsigned long pfn;
+	int i;
+
+	get_online_mems();
+	for_each_populated_zone(zone)
+		for (pfn = pageblock_start_pfn(zone->zone_start_pfn);
+		     pfn < zone_end_pfn(zone); pfn += pageblock_nr_pages)
+			count_pageblock(consumers, pfn);
+	put_online_mems();
+
+	for (i = 0; i < MAX_CONSUMERS && consumers[i].nr_pages; i++)
+		pr_info("%s: %lu kB\n", consumers[i].name,
+			K(consumers[i].nr_pages));
+}
+
+/* === Pages by process ==================================================== */
+
+/* Processes are named up to this number. */
+#define MAX_HOLDERS	8
+
+/**
+ * struct holder - the files without a direct map that a process has
+ * @seen: those found so far; a process often has a file open and mapped.
+ * @nr_seen: their number.
+ * @nr_pages: number of pages in them.
+ */
+struct holder {
+	const struct address_space *seen[16];
+	unsigned int nr_seen;
+	unsigned long nr_pages;
+};
+
+static void add_file(struct holder *holder, const struct file *file)
+{
+	const struct address_space *mapping = file->f_mapping;
+	unsigned int i;
+
+	if (!mapping_no_direct_map(mapping) ||
+	    holder->nr_seen == ARRAY_SIZE(holder->seen))
+		return;
+
+	for (i = 0; i < holder->nr_seen; i++)
+		if (holder->seen[i] == mapping)
+			return;
+	holder->seen[holder->nr_seen++] = mapping;
+	holder->nr_pages += READ_ONCE(mapping->nrpages);
+}
+
+static int add_open_file(const void *holder, struct file *file, unsigned int fd)
+{
+	add_file((void *)holder, file);
+	return 0;
+}
+
+static void add_mapped_files(struct holder *holder, struct mm_struct *mm)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
+
+	if (!mmap_read_trylock(mm))
+		return;
+	for_each_vma(vmi, vma)
+		if (vma->vm_file)
+			add_file(holder, vma->vm_file);
+	mmap_read_unlock(mm);
+}
+
+/* Returns whether the process has pages that prevent an image. */
+static bool show_holder(struct task_struct *process)
+{
+	struct task_struct *task = find_lock_task_mm(process);
+	struct holder holder = {};
+
+	if (!task)
+		return false;
+
+	if (task->files)
+		iterate_fd(task->files, 0, add_open_file, &holder);
+	add_mapped_files(&holder, task->mm);
+	if (holder.nr_pages)
+		pr_info("%s (pid %d) has %lu kB\n", process->comm,
+			task_tgid_nr(process), K(holder.nr_pages));
+	task_unlock(task);
+	return holder.nr_pages;
+}
+
+static void show_holders(void)
+{
+	struct task_struct *process;
+	int nr = 0;
+
+	guard(rcu)();
+	for_each_process(process) {
+		if (process->flags & PF_KTHREAD)
+			continue;
+		nr += show_holder(process);
+		if (nr == MAX_HOLDERS)
+			break;
+	}
+}
+
+/* === Preparation ========================================================= */
+
+static void count_all_nodes(struct unmapped_count *sum)
+{
+	struct unmapped_count count;
+	int nid;
+
+	*sum = (struct unmapped_count){};
+	for_each_online_node(nid) {
+		unmapped_alloc_count(nid, &count);
+		sum->owned += count.owned;
+		sum->used += count.used;
+	}
+}
+
+/* Give all memory of a node back, none of which is in use. */
+static void drain_node(int nid)
+{
+	struct unmapped_node *node = unmapped_node(nid);
+	int i;
+
+	/* A refill may still be due for allocations before user space froze. */
+	cancel_work_sync(&node->refill_work);
+	unmapped_alloc_drain(nid);
+	/* Only blocks that lost a page to memory failure are left. */
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		while (unmapped_zone_break_block(&node->zones[i], 1))
+			;
+	unmapped_alloc_drain(nid);
+}
+
+int unmapped_image_prepare(void)
+{
+	struct unmapped_count count;
+	int nid;
+
+	if (!unmapped_alloc_available())
+		return 0;
+
+	/* A per-CPU batch of folios may hold the last reference to a page. */
+	lru_add_drain_all();
+	count_all_nodes(&count);
+	if (count.used) {
+		pr_info("no hibernation, %lu kB in use must not be in the image\n",
+			K(count.used));
+		show_consumers();
+		show_holders();
+		return -EBUSY;
+	}
+
+	for_each_online_node(nid)
+		drain_node(nid);
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_prepare);
+
+bool unmapped_image_ready(void)
+{
+	struct unmapped_count count;
+
+	if (!unmapped_alloc_available())
+		return true;
+
+	count_all_nodes(&count);
+	return !count.owned && !unmapped_refill_running();
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_ready);
