@@ -29,6 +29,7 @@
  * - cached: free, on a per-CPU list or part of a chunk on one of its zone's
  *   free lists. Zero if it was ever handed out.
  * - in transit: taken off the lists to be given back.
+ * - lost: has a hardware error, or could not be mapped again. No longer owned.
  *
  * When pages are cleared: before the call that drops the last reference
  * returns. There are two exceptions. free_pages_nolock() leaves the page to an
@@ -40,9 +41,10 @@
  *
  * 1. unmapped_node::refill_lock, a mutex held while blocks are taken
  * 2. unmapped_zone::lock, interrupts off
- * 3. xarray lock in unmapped-owner.c, interrupts off
- * 4. locks of the slab and page allocators: under 3 for kfree_rcu(), under 2
- *    for the bitmap allocated when a block is split up (GFP_NOWAIT)
+ * 3. unmapped_maps_lock in unmapped-owner.c, interrupts off
+ *
+ * Under 2, locks of the slab and page allocators are taken for the bitmap that
+ * is allocated when a block is split up (GFP_NOWAIT).
  *
  * These nest neither with locks 2 and 3 nor with each other:
  *
@@ -60,15 +62,17 @@
  * its own locks when it calls unmapped_alloc_catch().
  *
  * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
- * CPU; once the allocator is used, an mm and its page tables for each CPU,
- * about 22 KiB; 96 bytes for each area with fragments. Nothing in struct page;
- * two bits for each pageblock, in a word that has them to spare.
+ * CPU; a pointer for each 2 MiB of memory; once the allocator is used, an mm and
+ * its page tables for each CPU, about 22 KiB; 96 bytes for each area that ever
+ * had fragments. Nothing in struct page; two bits for each pageblock, in a word
+ * that has them to spare.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
 
 #include <linux/cpuhotplug.h>
 #include <linux/cpuset.h>
+#include <linux/fault-inject.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/kmsan.h>
@@ -80,6 +84,8 @@
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/unmapped_alloc.h>
+
+#include <trace/events/kmem.h>
 
 #include <kunit/visibility.h>
 
@@ -113,6 +119,7 @@ struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 	if (order && (gfp & __GFP_COMP))
 		prep_compound_page(page, order);
 	set_page_refcounted(page);
+	trace_mm_page_alloc(page, order, gfp, MIGRATE_UNMOVABLE);
 
 	if (unlikely(gfp & __GFP_ACCOUNT) &&
 	    memcg_kmem_charge_page(page, gfp, order)) {
@@ -279,12 +286,29 @@ static struct page *alloc_slow(const struct request *request,
 #define UNMAPPED_BAD_GFP (__GFP_NOFAIL | __GFP_MOVABLE | __GFP_RECLAIMABLE | \
 			  __GFP_SKIP_ZERO | __GFP_ZEROTAGS)
 
+static __always_inline bool should_fail_pages(gfp_t gfp, unsigned int order)
+{
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+	/* Unless requested, order 0 never fails: spare it the call. */
+	if (likely(order < READ_ONCE(fail_page_alloc_min_order)))
+		return false;
+#endif
+	return should_fail_alloc_page(gfp, order);
+}
+
+/* As prepare_alloc_pages() of the page allocator: false if it is to fail. */
+static __always_inline bool prepare_alloc(gfp_t gfp, unsigned int order)
+{
+	VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
+	might_alloc(gfp);
+	return !should_fail_pages(gfp, order);
+}
+
 static struct page *alloc_request(struct request r)
 {
 	nodemask_t *nodemask = r.nodemask;
 	struct page *page;
 
-	VM_WARN_ON_ONCE(r.gfp & UNMAPPED_BAD_GFP);
 	if (!unmapped_alloc_ready ||
 	    WARN_ON_ONCE_GFP(r.order > PMD_ORDER, r.gfp))
 		return NULL;
@@ -347,10 +371,11 @@ struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
 	struct unmapped_zone *uz;
 	struct page *page;
 
+	if (unlikely(!prepare_alloc(gfp, order)))
+		return NULL;
 	if (unlikely(order) || unlikely(nodemask))
 		return alloc_general(gfp, order, nid, nodemask);
 
-	VM_WARN_ON_ONCE(gfp & UNMAPPED_BAD_GFP);
 	uz = common_zone(gfp, nid);
 	if (unlikely(!uz))
 		return alloc_general(gfp, 0, nid, NULL);
@@ -379,7 +404,7 @@ static struct page *alloc_mpol(gfp_t gfp, unsigned int order,
 	struct page *page = NULL;
 
 	/* Like alloc_pages(): try other nodes before direct reclaim. */
-	if (pol->mode == MPOL_PREFERRED_MANY) {
+	if (pol->mode == MPOL_PREFERRED_MANY && prepare_alloc(gfp, order)) {
 		page = alloc_request((struct request) {
 			.gfp = gfp | __GFP_NOWARN,
 			.order = order,
@@ -518,6 +543,9 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 		.nodemask = nodemask,
 	};
 	unsigned long got = 0, more;
+
+	if (!prepare_alloc(gfp, 0))
+		return 0;
 
 	while (got < nr_pages) {
 		r.nr_pages = nr_pages - got;
@@ -668,31 +696,22 @@ static __always_inline void put_single(struct page *page,
 	unmapped_pcp_put(unmapped_page_zone(page), page);
 }
 
-static noinline bool catch_other(struct page *page, unsigned int order,
-				 unsigned long flags, bool nolock,
-				 struct llist_node **batch)
+static noinline void catch_other(struct page *page, unsigned int order,
+				 bool nolock)
 {
-	struct unmapped_zone *uz;
-
-	if (unmapped_kind_flags(page, flags) == UNMAPPED_NONE)
-		return false;
-
-	uz = unmapped_page_zone(page);
 	unmapped_charge_cache(1L << order);
 	if (unlikely(nolock))
-		defer_put(uz, page, order);
-	else if (!order && !PageHWPoison(page))
-		put_single(page, batch);
+		defer_put(unmapped_page_zone(page), page, order);
 	else
 		put_chunk(page, order);
-	return true;
 }
 
 /**
  * unmapped_alloc_catch() - take back a page that is being freed
- * @page: first page, without references, checked and prepared for freeing.
+ * @page: first page, without references, checked and prepared for freeing. It
+ *	belongs to the allocator.
  * @order: order that it is freed with.
- * @flags: flags of its pageblock, with a bit of UNMAPPED_PAGEBLOCK_MASK set.
+ * @flags: flags of its pageblock.
  * @nolock: no lock may be taken.
  * @batch: if not NULL, the page may be added to this list, of at most
  *	FOLIO_BATCH_SIZE pages, for unmapped_alloc_free_batch().
@@ -700,20 +719,21 @@ static noinline bool catch_other(struct page *page, unsigned int order,
  * Called by the page allocator.
  *
  * Context: Any context; NMI only with @nolock.
- * Return: true if the page belongs to the allocator and has been taken back.
  */
-bool unmapped_alloc_catch(struct page *page, unsigned int order,
+void unmapped_alloc_catch(struct page *page, unsigned int order,
 			  unsigned long flags, bool nolock,
 			  struct llist_node **batch)
 {
-	if (unlikely(!(flags & BIT(PB_unmapped_block))) || unlikely(order) ||
-	    unlikely(nolock) || unlikely(PageHWPoison(page)))
-		return catch_other(page, order, flags, nolock, batch);
+	/* A page of an isolated pageblock must not be handed out again. */
+	if (unlikely(flags & UNMAPPED_PAGEBLOCK_ISOLATED) || unlikely(order) ||
+	    unlikely(nolock) || unlikely(PageHWPoison(page))) {
+		catch_other(page, order, nolock);
+		return;
+	}
 
-	/* The common case: a single page of a block. */
+	/* The common case: a single page. */
 	unmapped_charge_cache(1);
 	put_single(page, batch);
-	return true;
 }
 
 /**
@@ -759,6 +779,7 @@ static struct unmapped_node * __init alloc_node(int nid)
 	node->nid = nid;
 	unmapped_refill_init(node);
 	unmapped_release_init_node(node);
+	unmapped_isolate_init(node);
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
 		unmapped_zone_init(&node->zones[i]);
 		init_irq_work(&node->zones[i].deferred_work, put_deferred);
@@ -815,6 +836,8 @@ static int __init unmapped_alloc_init(void)
 		return 0;
 
 	err = init_nodes();
+	if (!err)
+		err = unmapped_owner_init();
 	if (!err)
 		err = unmapped_clear_init();
 	if (!err)

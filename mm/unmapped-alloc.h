@@ -203,6 +203,8 @@ struct unmapped_node {
 	struct work_struct refill_work;
 	/** @idle_work: gives back memory that is idle. */
 	struct delayed_work idle_work;
+	/** @isolated_work: gives back what was freed of isolated pageblocks. */
+	struct work_struct isolated_work;
 	/** @zones: the caches by zone. */
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
@@ -213,6 +215,13 @@ struct unmapped_node {
 /* Pageblock bits that are set if the allocator owns pages of a pageblock. */
 #define UNMAPPED_PAGEBLOCK_MASK \
 	(BIT(PB_unmapped_block) | BIT(PB_unmapped_fragment))
+
+/* Pages of an isolated pageblock are not handed out again. */
+#ifdef CONFIG_MEMORY_ISOLATION
+#define UNMAPPED_PAGEBLOCK_ISOLATED	BIT(PB_migrate_isolate)
+#else
+#define UNMAPPED_PAGEBLOCK_ISOLATED	0
+#endif
 
 /* For consumers that can be modules, and for the tests. */
 #define EXPORT_SYMBOL_FOR_CONSUMERS(symbol)				\
@@ -257,20 +266,30 @@ static inline void unmapped_idle_wake(struct unmapped_node *node)
 			   UNMAPPED_IDLE_PERIOD);
 }
 
+/* Queue the work for isolated pageblocks. Any context except NMI. */
+static inline void unmapped_isolated_wake(struct unmapped_node *node)
+{
+	queue_work(system_dfl_wq, &node->isolated_work);
+}
+
 /*
  * Functions of each file only call those of files further down this list.
- * page_alloc.c only calls unmapped_alloc_catch() and
- * unmapped_alloc_free_batch(), vmscan.c unmapped_alloc_reclaim().
+ * page_alloc.c only calls unmapped_alloc_catch(), unmapped_alloc_free_batch()
+ * and unmapped_alloc_release_range(), vmscan.c unmapped_alloc_reclaim().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
-bool unmapped_alloc_catch(struct page *page, unsigned int order,
+void unmapped_alloc_catch(struct page *page, unsigned int order,
 			  unsigned long pageblock_flags, bool nolock,
 			  struct llist_node **batch);
 void unmapped_alloc_free_batch(struct llist_node *batch);
 
 /* unmapped-events.c: memory hotplug */
 void unmapped_events_init(void);
+
+/* unmapped-isolate.c: pageblocks that are isolated */
+void unmapped_alloc_release_range(unsigned long start, unsigned long end);
+void unmapped_isolate_init(struct unmapped_node *node);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
 void unmapped_alloc_show_mem(void);
@@ -329,7 +348,7 @@ void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool zeroed);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
 bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min);
-void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block);
+void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *page);
 
 /* unmapped-clear.c: clearing pages through a mapping private to the CPU */
 int unmapped_clear_init(void);
@@ -346,12 +365,12 @@ void unmapped_direct_map_collapse(struct page **pages, unsigned int nr);
 
 /* unmapped-owner.c: which pages the allocator owns */
 enum unmapped_kind unmapped_kind(const struct page *page);
-bool unmapped_fragment(const struct page *page);
 int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first);
 void unmapped_disown(struct page *page, unsigned int order);
 void unmapped_fragments_to_block(struct page *page);
 int unmapped_block_to_fragments(struct page *page);
-void unmapped_forget_area(struct page *page);
+void unmapped_forget(struct page *page);
+int unmapped_owner_init(void);
 
 /* unmapped-tag.c: accounting of the pages in the cache */
 void unmapped_check_out(struct page *page, unsigned int order);
@@ -365,6 +384,8 @@ void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
+unsigned long unmapped_move_chunks(struct unmapped_zone *uz, struct page *block,
+				   unsigned long i);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);
 /* How the tests access pages, and search for mappings of them. */
@@ -389,16 +410,57 @@ static __always_inline void unmapped_charge_cache(long nr_pages)
 static inline void unmapped_charge_cache(long nr_pages) { }
 #endif
 
-/* The kind of a page, given the flags of its pageblock. */
-static inline enum unmapped_kind
-unmapped_kind_flags(const struct page *page, unsigned long pageblock_flags)
+/**
+ * struct unmapped_map - which pages of a PMD-size area are fragments
+ * @next: the next one in the same bucket. Constant, as @index is.
+ * @index: number of the area, counted from page frame 0.
+ * @owned: a bit for each page of the area.
+ */
+struct unmapped_map {
+	struct unmapped_map *next;
+	unsigned long index;
+	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
+};
+
+/* Hash table of areas that have, or had, fragments. Nothing is removed. */
+extern struct unmapped_map **unmapped_maps;
+extern unsigned long unmapped_maps_mask;
+
+static __always_inline struct unmapped_map *unmapped_find_map(unsigned long index)
 {
-	if (likely(pageblock_flags & BIT(PB_unmapped_block)))
-		return UNMAPPED_BLOCK;
-	if ((pageblock_flags & BIT(PB_unmapped_fragment)) &&
-	    unmapped_fragment(page))
-		return UNMAPPED_FRAGMENT;
-	return UNMAPPED_NONE;
+	struct unmapped_map *map;
+
+	/* Pairs with the release in insert_map(). */
+	map = READ_ONCE(unmapped_maps[index & unmapped_maps_mask]);
+	while (map && map->index != index)
+		map = map->next;
+	return map;
+}
+
+/*
+ * Is this page part of a fragment? To be called after the flags of its pageblock
+ * were read, which have PB_unmapped_fragment.
+ */
+static __always_inline bool unmapped_fragment(unsigned long pfn)
+{
+	struct unmapped_map *map;
+
+	/* Pairs with the barrier in unmapped_block_to_fragments(). */
+	smp_rmb();
+	map = unmapped_find_map(pfn >> PMD_ORDER);
+	return map && test_bit(pfn % UNMAPPED_BLOCK_PAGES, map->owned);
+}
+
+/*
+ * Does the allocator own a page, given the flags of its pageblock, of which a
+ * bit of UNMAPPED_PAGEBLOCK_MASK is set? Stable for a page that the caller owns,
+ * or has taken off the free lists.
+ */
+static __always_inline bool unmapped_owned(unsigned long pfn,
+					   unsigned long pageblock_flags)
+{
+	return (pageblock_flags & BIT(PB_unmapped_block)) ||
+	       unmapped_fragment(pfn);
 }
 
 static __always_inline
@@ -462,6 +524,11 @@ static inline bool unmapped_alloc_is_used(void)
 static inline unsigned long unmapped_alloc_releasable(void)
 {
 	return 0;
+}
+
+static inline void unmapped_alloc_release_range(unsigned long start,
+						unsigned long end)
+{
 }
 
 static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest,

@@ -13,14 +13,15 @@
 #include "internal.h"
 #include "unmapped-alloc.h"
 
-static void each_area(const struct memory_notify *range, enum pageblock_bits bit,
-		      void (*what)(struct page *page))
+static void each_pageblock(const struct memory_notify *range,
+			   enum pageblock_bits bit,
+			   void (*what)(struct page *page))
 {
 	unsigned long pfn = range->start_pfn;
 	struct page *page;
 
 	for (; pfn < range->start_pfn + range->nr_pages;
-	     pfn += UNMAPPED_BLOCK_PAGES) {
+	     pfn += pageblock_nr_pages) {
 		page = pfn_to_page(pfn);
 		if (get_pfnblock_flags(page, pfn) & BIT(bit))
 			what(page);
@@ -31,14 +32,13 @@ static void each_area(const struct memory_notify *range, enum pageblock_bits bit
  * A block that lost a page to memory failure never becomes whole. Others are
  * left alone: their used pages keep the memory from going offline anyway.
  */
-static void break_poisoned_block(struct page *block)
+static void break_poisoned_block(struct page *page)
 {
 	unsigned long i;
 
-	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++) {
-		if (PageHWPoison(block + i)) {
-			unmapped_zone_break_this(unmapped_page_zone(block),
-						 block);
+	for (i = 0; i < pageblock_nr_pages; i++) {
+		if (PageHWPoison(page + i)) {
+			unmapped_zone_break_this(unmapped_page_zone(page), page);
 			return;
 		}
 	}
@@ -54,11 +54,11 @@ VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 	switch (action) {
 	case MEM_GOING_OFFLINE:
 		unmapped_alloc_drain(nid);
-		each_area(range, PB_unmapped_block, break_poisoned_block);
+		each_pageblock(range, PB_unmapped_block, break_poisoned_block);
 		unmapped_alloc_drain(nid);
 		break;
 	case MEM_OFFLINE:
-		each_area(range, PB_unmapped_fragment, unmapped_forget_area);
+		each_pageblock(range, PB_unmapped_fragment, unmapped_forget);
 		break;
 	}
 	return NOTIFY_OK;

@@ -4,39 +4,39 @@
  *
  * This has to be known for every page that is freed anywhere in the system, and
  * no page flag is available for it. A pageblock bit marks a whole block. A
- * second bit marks a PMD-size area of which only fragments are owned, and a
- * bitmap of the area records which pages these are; it exists as long as a page
- * of the area is owned.
+ * second bit marks a pageblock of which fragments are owned, and a bitmap for
+ * its PMD-size area records which pages these are.
  *
- * Writers of the bitmaps hold the xarray's lock; readers are protected by RCU.
+ * Every page that is freed in such a pageblock needs the bitmap, no matter who
+ * owns it, so it has to be found quickly: a hash table has a bucket for each
+ * area of the memory that is present at boot. Readers take no lock, not even
+ * that of RCU, because a bitmap is kept for the next fragment of its area once
+ * the last one is gone. unmapped_maps_lock protects the contents of the
+ * bitmaps, the pageblock bits of fragments, and insertions into the table.
  */
 
 #include <linux/bitmap.h>
 #include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/memblock.h>
 #include <linux/mm.h>
 #include <linux/pageblock-flags.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/unmapped_alloc.h>
-#include <linux/xarray.h>
 
 #include <kunit/visibility.h>
 
 #include "unmapped-alloc.h"
 
-/**
- * struct area_map - the owned pages of an area that has fragments
- * @rcu: to free the map when its readers are done.
- * @nr_owned: number of bits set in @owned.
- * @owned: a bit for each page of the area.
- */
-struct area_map {
-	struct rcu_head rcu;
-	unsigned int nr_owned;
-	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
-};
+/* No two areas share a bucket in up to 128 GiB of memory. */
+#define MAPS_MAX_BUCKETS	65536UL
 
-/* Maps, by number of the PMD-size area. Locked with interrupts off. */
-static DEFINE_XARRAY_FLAGS(unmapped_maps, XA_FLAGS_LOCK_IRQ);
+struct unmapped_map **unmapped_maps __ro_after_init;
+unsigned long unmapped_maps_mask __ro_after_init;
+
+static DEFINE_SPINLOCK(unmapped_maps_lock);
 
 static unsigned long area_index(const struct page *page)
 {
@@ -56,54 +56,43 @@ static unsigned int area_offset(const struct page *page)
 bool unmapped_alloc_used __read_mostly;
 
 /*
- * On x86, a pageblock is as large as a block, but can be configured to be
- * smaller. And a zone does not always contain all of an area: on x86, the first
- * area lacks page 0.
+ * Mark the pageblocks of a chunk. On x86, a pageblock is as large as a block,
+ * but can be configured to be smaller. A pageblock that does not contain a part
+ * of the chunk may be outside the zone: for example, the first area of memory
+ * lacks page 0. The zone's span can't tell, as it changes while memory is
+ * hot-added.
  */
-static void mark_area(struct page *page, enum pageblock_bits bit, bool set)
+static void mark_pageblocks(struct page *page, unsigned int order,
+			    enum pageblock_bits bit, bool set)
 {
-	unsigned long start = page_to_pfn(page) & ~(UNMAPPED_BLOCK_PAGES - 1);
-	const struct zone *zone = page_zone(page);
-	unsigned long pfn = max(start, zone->zone_start_pfn);
-	unsigned long end = min(start + UNMAPPED_BLOCK_PAGES,
-				zone_end_pfn(zone));
+	struct page *end = page + (1UL << order);
 
-	for (; pfn < end; pfn = ALIGN(pfn + 1, pageblock_nr_pages)) {
+	for (; page < end; page += pageblock_nr_pages) {
 		if (set)
-			set_pfnblock_bit(pfn_to_page(pfn), pfn, bit);
+			set_pfnblock_bit(page, page_to_pfn(page), bit);
 		else
-			clear_pfnblock_bit(pfn_to_page(pfn), pfn, bit);
+			clear_pfnblock_bit(page, page_to_pfn(page), bit);
 	}
-}
-
-/**
- * unmapped_fragment() - is this page part of a fragment?
- * @page: any page, of a pageblock with PB_unmapped_fragment.
- *
- * Context: Any context. The result is stable for a page that the caller owns,
- * or has taken off the free lists.
- * Return: true if it is.
- */
-bool unmapped_fragment(const struct page *page)
-{
-	struct area_map *map;
-
-	guard(rcu)();
-	map = xa_load(&unmapped_maps, area_index(page));
-	return map && test_bit(area_offset(page), map->owned);
 }
 
 /**
  * unmapped_kind() - which kind of area is this page part of?
  * @page: any page.
  *
- * Context: As unmapped_fragment().
+ * Context: Any context. The result is stable for a page that the caller owns,
+ * or has taken off the free lists.
  * Return: the kind of area that @page is part of, UNMAPPED_NONE if not owned.
  */
 enum unmapped_kind unmapped_kind(const struct page *page)
 {
-	return unmapped_kind_flags(page, get_pfnblock_flags(page,
-							    page_to_pfn(page)));
+	unsigned long pfn = page_to_pfn(page);
+	unsigned long flags = get_pfnblock_flags(page, pfn);
+
+	if (likely(flags & BIT(PB_unmapped_block)))
+		return UNMAPPED_BLOCK;
+	if ((flags & BIT(PB_unmapped_fragment)) && unmapped_fragment(pfn))
+		return UNMAPPED_FRAGMENT;
+	return UNMAPPED_NONE;
 }
 
 bool unmapped_page(const struct page *page)
@@ -112,45 +101,55 @@ bool unmapped_page(const struct page *page)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page);
 
-/*
- * Find the area's map or insert @new, and return with the xarray locked. If
- * this may have to allocate and @gfp allows sleeping, interrupts must be on.
- */
-static struct area_map *lock_map(struct page *page, struct area_map *new,
-				 gfp_t gfp, unsigned long *flags)
+/* Insert the bitmap of an area, unless another CPU did. Returns the one there. */
+static struct unmapped_map *insert_map(struct unmapped_map *new)
 {
-	struct area_map *map;
+	struct unmapped_map **bucket, *map;
 
-	xa_lock_irqsave(&unmapped_maps, *flags);
-	/* May drop the lock to allocate, but not after the exchange. */
-	map = __xa_cmpxchg(&unmapped_maps, area_index(page), NULL, new, gfp);
-	return map ? map : new;
+	guard(spinlock_irqsave)(&unmapped_maps_lock);
+	map = unmapped_find_map(new->index);
+	if (map)
+		return map;
+
+	bucket = &unmapped_maps[new->index & unmapped_maps_mask];
+	new->next = *bucket;
+	/* Pairs with the address dependency in unmapped_find_map(). */
+	smp_store_release(bucket, new);
+	return new;
+}
+
+/* Find the bitmap of a page's area, or allocate it. */
+static struct unmapped_map *get_map(const struct page *page, gfp_t gfp)
+{
+	struct unmapped_map *map = unmapped_find_map(area_index(page)), *new;
+
+	if (map)
+		return map;
+
+	new = kzalloc_obj(*new, gfp);
+	if (!new)
+		return NULL;
+
+	new->index = area_index(page);
+	map = insert_map(new);
+	if (map != new)
+		kfree(new);
+	return map;
 }
 
 static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 			bool *first)
 {
-	struct area_map *map, *new;
-	unsigned long flags;
-	int err;
+	struct unmapped_map *map = get_map(page, gfp);
 
-	new = kzalloc_obj(*new, gfp);
-	if (!new)
+	if (!map)
 		return -ENOMEM;
 
-	map = lock_map(page, new, gfp, &flags);
-	err = xa_err(map);
-	if (!err) {
-		bitmap_set(map->owned, area_offset(page), 1U << order);
-		map->nr_owned += 1U << order;
-		mark_area(page, PB_unmapped_fragment, true);
-	}
-	xa_unlock_irqrestore(&unmapped_maps, flags);
-
-	*first = map == new;
-	if (map != new)
-		kfree(new);
-	return err;
+	guard(spinlock_irqsave)(&unmapped_maps_lock);
+	*first = bitmap_empty(map->owned, UNMAPPED_BLOCK_PAGES);
+	bitmap_set(map->owned, area_offset(page), 1U << order);
+	mark_pageblocks(page, order, PB_unmapped_fragment, true);
+	return 0;
 }
 
 /**
@@ -170,35 +169,38 @@ int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
 	if (order < PMD_ORDER)
 		return own_fragment(page, order, gfp, first);
 
-	mark_area(page, PB_unmapped_block, true);
+	mark_pageblocks(page, order, PB_unmapped_block, true);
 	*first = true;
 	return 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_own);
 
-/* Erase the map of an area that has no fragments any more. */
-static void erase_map(struct page *page, struct area_map *map)
+/* Is no page owned of the pageblock of this page? */
+static bool pageblock_is_unowned(const struct unmapped_map *map,
+				 const struct page *page)
 {
-	lockdep_assert_held(&unmapped_maps.xa_lock);
+	unsigned int start = ALIGN_DOWN(area_offset(page), pageblock_nr_pages);
+	unsigned int end = start + pageblock_nr_pages;
 
-	__xa_erase(&unmapped_maps, area_index(page));
-	mark_area(page, PB_unmapped_fragment, false);
-	kfree_rcu(map, rcu);
+	lockdep_assert_held(&unmapped_maps_lock);
+
+	return find_next_bit(map->owned, end, start) >= end;
 }
 
 static void disown_fragment(struct page *page, unsigned int order)
 {
-	struct area_map *map;
-	unsigned long flags;
+	struct unmapped_map *map = unmapped_find_map(area_index(page));
+	struct page *end = page + (1UL << order);
 
-	xa_lock_irqsave(&unmapped_maps, flags);
-	map = xa_load(&unmapped_maps, area_index(page));
-	if (!WARN_ON_ONCE(!map)) {
-		bitmap_clear(map->owned, area_offset(page), 1U << order);
-		map->nr_owned -= 1U << order;
-		if (!map->nr_owned)
-			erase_map(page, map);
-	}
-	xa_unlock_irqrestore(&unmapped_maps, flags);
+	if (WARN_ON_ONCE(!map))
+		return;
+
+	guard(spinlock_irqsave)(&unmapped_maps_lock);
+	bitmap_clear(map->owned, area_offset(page), 1U << order);
+	for (; page < end; page += pageblock_nr_pages)
+		if (pageblock_is_unowned(map, page))
+			clear_pfnblock_bit(page, page_to_pfn(page),
+					   PB_unmapped_fragment);
 }
 
 /**
@@ -213,8 +215,9 @@ void unmapped_disown(struct page *page, unsigned int order)
 	if (order < PMD_ORDER)
 		disown_fragment(page, order);
 	else
-		mark_area(page, PB_unmapped_block, false);
+		mark_pageblocks(page, order, PB_unmapped_block, false);
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_disown);
 
 /**
  * unmapped_fragments_to_block() - turn an area of fragments into a block
@@ -225,16 +228,9 @@ void unmapped_disown(struct page *page, unsigned int order)
  */
 void unmapped_fragments_to_block(struct page *page)
 {
-	struct area_map *map;
-	unsigned long flags;
-
-	mark_area(page, PB_unmapped_block, true);
-
-	xa_lock_irqsave(&unmapped_maps, flags);
-	map = xa_load(&unmapped_maps, area_index(page));
-	if (!WARN_ON_ONCE(!map || map->nr_owned != UNMAPPED_BLOCK_PAGES))
-		erase_map(page, map);
-	xa_unlock_irqrestore(&unmapped_maps, flags);
+	/* Nobody can free a page of the area meanwhile: all of them are free. */
+	mark_pageblocks(page, PMD_ORDER, PB_unmapped_block, true);
+	disown_fragment(page, PMD_ORDER);
 }
 
 /**
@@ -251,28 +247,43 @@ int unmapped_block_to_fragments(struct page *page)
 	int err;
 
 	err = own_fragment(page, PMD_ORDER, GFP_NOWAIT | __GFP_NOWARN, &first);
-	if (!err)
-		mark_area(page, PB_unmapped_block, false);
-	return err;
+	if (err)
+		return err;
+
+	/*
+	 * Pages in use can be freed at any time. Pairs with unmapped_fragment():
+	 * a CPU that does not find the block any more must find the bitmap.
+	 */
+	smp_mb__before_atomic();
+	mark_pageblocks(page, PMD_ORDER, PB_unmapped_block, false);
+	return 0;
 }
 
 /**
- * unmapped_forget_area() - forget an area whose memory is gone
- * @page: first page of a PMD-size area that went offline.
+ * unmapped_forget() - forget the fragments of a pageblock whose memory is gone
+ * @page: first page of a pageblock that went offline.
  *
  * Only pages that were lost to memory failure are left in it. Other memory may
  * take their place later.
  *
  * Context: Any context except NMI.
  */
-void unmapped_forget_area(struct page *page)
+void unmapped_forget(struct page *page)
 {
-	struct area_map *map;
-	unsigned long flags;
+	disown_fragment(page, pageblock_order);
+}
 
-	xa_lock_irqsave(&unmapped_maps, flags);
-	map = xa_load(&unmapped_maps, area_index(page));
-	if (map)
-		erase_map(page, map);
-	xa_unlock_irqrestore(&unmapped_maps, flags);
+/**
+ * unmapped_owner_init() - allocate the hash table of areas
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init unmapped_owner_init(void)
+{
+	unsigned long nr = roundup_pow_of_two(DIV_ROUND_UP(max_pfn, UNMAPPED_BLOCK_PAGES));
+
+	nr = min(nr, MAPS_MAX_BUCKETS);
+	unmapped_maps = kvcalloc(nr, sizeof(*unmapped_maps), GFP_KERNEL);
+	unmapped_maps_mask = nr - 1;
+	return unmapped_maps ? 0 : -ENOMEM;
 }

@@ -20,7 +20,9 @@
 #include <linux/llist.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/page-isolation.h>
 
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "internal.h"
@@ -102,8 +104,11 @@ static struct page *free_buddy(struct page *page, unsigned int order)
 	return page_zone_id(buddy) == page_zone_id(page) ? buddy : NULL;
 }
 
-/* Put a chunk on the lists, merged with its free neighbours up to a block. */
-static void merge_free_locked(struct unmapped_zone *uz, struct page *page,
+/*
+ * Put a chunk on the lists, merged with its free neighbours up to a block.
+ * Returns whether the result can be given back: a partly used block can't.
+ */
+static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
 			      unsigned int order, unsigned long zeroed)
 {
 	enum unmapped_kind kind = unmapped_kind(page);
@@ -123,6 +128,55 @@ static void merge_free_locked(struct unmapped_zone *uz, struct page *page,
 		kind = UNMAPPED_BLOCK;
 	}
 	add_free_locked(uz, page, order, kind, zeroed);
+	return order == PMD_ORDER || kind == UNMAPPED_FRAGMENT;
+}
+
+/* === Isolated pageblocks ================================================= */
+
+static bool chunk_isolated(const struct page *page, unsigned int order)
+{
+	const struct page *end = page + (1UL << order);
+
+	if (likely(!has_isolated_pageblocks(page_zone(page))))
+		return false;
+
+	for (; page < end; page += pageblock_nr_pages)
+		if (is_migrate_isolate(get_pageblock_migratetype(page)))
+			return true;
+	return false;
+}
+
+/* Put a chunk that was used on the lists, or give it back if it is isolated. */
+static void put_free_locked(struct unmapped_zone *uz, struct page *page,
+			    unsigned int order, unsigned long zeroed)
+{
+	bool whole = merge_free_locked(uz, page, order, zeroed);
+
+	if (unlikely(chunk_isolated(page, order)) && whole)
+		unmapped_isolated_wake(unmapped_node(page_to_nid(page)));
+}
+
+/*
+ * The first chunk of a list that can be handed out. Those that are isolated wait
+ * at the end of the list, from which memory is given back.
+ */
+static struct page *first_free_locked(struct unmapped_zone *uz,
+				      enum unmapped_kind kind,
+				      unsigned int order)
+{
+	struct list_head *list = &uz->free[kind][order];
+	struct page *page;
+	unsigned int i;
+
+	lockdep_assert_held(&uz->lock);
+
+	for (i = 0; i < UNMAPPED_BATCH; i++) {
+		page = list_first_entry_or_null(list, struct page, buddy_list);
+		if (!page || likely(!chunk_isolated(page, order)))
+			return page;
+		list_move_tail(&page->buddy_list, list);
+	}
+	return NULL;
 }
 
 /* === Poisoned pages ====================================================== */
@@ -147,13 +201,18 @@ static void put_page_locked(struct unmapped_zone *uz, struct page *page,
 	lockdep_assert_held(&uz->lock);
 
 	if (unlikely(PageHWPoison(page))) {
-		/* It remains unmapped and is never accessed again. */
+		/*
+		 * It remains unmapped and is never accessed again. Nor is it
+		 * freed again: unpoison_memory() leaves a page alone that has
+		 * references besides that of memory failure.
+		 */
 		set_page_private(page, 0);
+		set_page_count(page, 2);
 		move_count_locked(uz, from, &uz->count.lost, 0);
 		uz->count.owned--;
 	} else {
 		move_count_locked(uz, from, &uz->count.cached, 0);
-		merge_free_locked(uz, page, 0, zeroed);
+		put_free_locked(uz, page, 0, zeroed);
 	}
 }
 
@@ -187,8 +246,7 @@ static struct page *take_kind_locked(struct unmapped_zone *uz,
 	lockdep_assert_held(&uz->lock);
 
 	for (o = max(order, from); o <= to; o++) {
-		page = list_first_entry_or_null(&uz->free[kind][o],
-						struct page, buddy_list);
+		page = first_free_locked(uz, kind, o);
 		if (!page)
 			continue;
 		zeroed = del_free_locked(uz, page);
@@ -405,7 +463,7 @@ void unmapped_zone_put(struct unmapped_zone *uz, struct page *page,
 
 	guard(spinlock_irqsave)(&uz->lock);
 	move_count_locked(uz, &uz->count.used, &uz->count.cached, order);
-	merge_free_locked(uz, page, order, zeroed);
+	put_free_locked(uz, page, order, zeroed);
 }
 
 /**
@@ -646,27 +704,39 @@ static void move_chunk_locked(struct unmapped_zone *uz, struct page *page)
 				del_free_locked(uz, page));
 }
 
+/* Move the free chunks among the next pages, from @i on; returns the new @i. */
+VISIBLE_IF_KUNIT unsigned long unmapped_move_chunks(struct unmapped_zone *uz,
+						    struct page *block,
+						    unsigned long i)
+{
+	unsigned int n;
+
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_move_chunks, uz, block, i);
+
+	guard(spinlock_irqsave)(&uz->lock);
+	for (n = 0; n < UNMAPPED_BATCH && i < UNMAPPED_BLOCK_PAGES; n++) {
+		struct page *page = block + i++;
+
+		if (!PageUnmappedFree(page))
+			continue;
+		move_chunk_locked(uz, page);
+		i += (1UL << chunk_order(page)) - 1;
+	}
+	return i;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_move_chunks);
+
 /*
  * The block has become fragments: move its free chunks to their lists, in
- * rounds. Between rounds, chunks can be taken and can merge as usual, and the
- * area may become a block again.
+ * rounds. Between rounds, chunks can be taken and can merge as usual, they can
+ * be given back, and the area may become a block again.
  */
 static void move_chunks(struct unmapped_zone *uz, struct page *block)
 {
 	unsigned long i = 0;
-	unsigned int n;
 
-	while (i < UNMAPPED_BLOCK_PAGES) {
-		guard(spinlock_irqsave)(&uz->lock);
-		for (n = 0; n < UNMAPPED_BATCH && i < UNMAPPED_BLOCK_PAGES; n++) {
-			struct page *page = block + i++;
-
-			if (!PageUnmappedFree(page))
-				continue;
-			move_chunk_locked(uz, page);
-			i += (1UL << chunk_order(page)) - 1;
-		}
-	}
+	while (i < UNMAPPED_BLOCK_PAGES)
+		i = unmapped_move_chunks(uz, block, i);
 }
 
 /*
@@ -756,16 +826,16 @@ static bool break_at(struct unmapped_zone *uz, struct page *page)
 /**
  * unmapped_zone_break_this() - split up this block to release its free part
  * @uz: its zone.
- * @block: first page of an area, which may no longer be a block.
+ * @page: a page of an area, which may no longer be a block.
  *
  * Does nothing if no part of the block is free, or all of it, or if the bitmap
  * can't be allocated; the caller then finds the memory still owned.
  *
  * Context: Any context except NMI.
  */
-void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block)
+void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *page)
 {
-	struct page *page;
+	struct page *block = block_of(page);
 
 	for (page = block; page < block + UNMAPPED_BLOCK_PAGES; page++) {
 		if (PageUnmappedFree(page) && break_at(uz, page)) {
@@ -774,6 +844,7 @@ void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *block)
 		}
 	}
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_this);
 
 /* === Boot ================================================================ */
 

@@ -18,13 +18,16 @@
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/memory.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/page-isolation.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
 #include <linux/smp.h>
+#include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
@@ -57,6 +60,9 @@ static struct {
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times */
 	struct read_page read;
+	struct task_struct *traced; /* whose allocations are counted, ... */
+	struct page *last_traced; /* ... the last one ... */
+	unsigned int nr_traced;	/* ... and how many there were */
 	struct page *kept[UNMAPPED_BLOCK_PAGES];
 } ctl;
 
@@ -825,6 +831,42 @@ static void unmapped_test_fragments_become_block(struct kunit *test)
 	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
 }
 
+/* Memory that is hot-added changes the span of its zone, in several steps. */
+static void unmapped_test_zone_span(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, PMD_ORDER };
+	struct page *page = alloc_pages(GFP_KERNEL, PMD_ORDER);
+	unsigned long spanned;
+	struct zone *zone;
+	bool first;
+	int i, err;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	zone = page_zone(page);
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		/* What has to be allocated is there then. */
+		err = unmapped_own(page, orders[i], GFP_KERNEL, &first);
+		KUNIT_ASSERT_EQ(test, err, 0);
+		unmapped_disown(page, orders[i]);
+		KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+		/* Any look at a pageblock checks the span. */
+		if (IS_ENABLED(CONFIG_DEBUG_VM))
+			continue;
+
+		zone_span_writelock(zone);
+		spanned = zone->spanned_pages;
+		zone->spanned_pages = 1;
+		err = unmapped_own(page, orders[i], GFP_NOWAIT, &first);
+		zone->spanned_pages = spanned;
+		zone_span_writeunlock(zone);
+		KUNIT_EXPECT_EQ(test, err, 0);
+		KUNIT_EXPECT_TRUE(test, unmapped_page(page));
+		unmapped_disown(page, orders[i]);
+		KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+	}
+	__free_pages(page, PMD_ORDER);
+}
+
 /* === Zones and nodes ===================================================== */
 
 static void unmapped_test_zones(struct kunit *test)
@@ -1355,6 +1397,85 @@ static void unmapped_test_map_fails(struct kunit *test)
 	expect_present(test, pfn_to_page(block), PMD_ORDER, true);
 }
 
+/* What comes from the cache can be made to fail, too. */
+static void unmapped_test_fault_injection(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_PAGE_ALLOC
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	struct page *page = alloc_or_fail(test, 1);
+
+	unmapped_pages_free(page, 1);
+	current->fail_nth = 1;
+	page = unmapped_pages_alloc(gfp, 1);
+	KUNIT_EXPECT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, current->fail_nth, 0);
+	current->fail_nth = 0;
+	if (page)
+		unmapped_pages_free(page, 1);
+	page = unmapped_pages_alloc(gfp, 1);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	unmapped_pages_free(page, 1);
+#else
+	kunit_skip(test, "no failure injection");
+#endif
+}
+
+/* === Tracing ============================================================= */
+
+#ifdef CONFIG_TRACEPOINTS
+static void count_traced(void *data, struct page *page, unsigned int order,
+			 gfp_t gfp, int migratetype)
+{
+	if (current != ctl.traced)
+		return;
+	ctl.last_traced = page;
+	ctl.nr_traced++;
+}
+
+static void find_tracepoint(struct tracepoint *tp, void *priv)
+{
+	struct tracepoint **found = priv;
+
+	if (!strcmp(tp->name, "mm_page_alloc"))
+		*found = tp;
+}
+
+/* As each free is traced as mm_page_free, each allocation is traced, too. */
+static void unmapped_test_trace(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 0, 2, PMD_ORDER };
+	struct tracepoint *tp = NULL;
+	struct page *page[8];
+	int i, err;
+
+	for_each_kernel_tracepoint(find_tracepoint, &tp);
+	KUNIT_ASSERT_NOT_NULL(test, tp);
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	err = tracepoint_probe_register(tp, count_traced, NULL);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	ctl.traced = current;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		ctl.nr_traced = 0;
+		page[0] = unmapped_pages_alloc(GFP_NOWAIT, orders[i]);
+		KUNIT_EXPECT_EQ(test, ctl.nr_traced, 1);
+		KUNIT_EXPECT_PTR_EQ(test, ctl.last_traced, page[0]);
+		if (page[0])
+			unmapped_pages_free(page[0], orders[i]);
+		drain_pcps();
+	}
+	ctl.nr_traced = 0;
+	KUNIT_EXPECT_EQ(test, unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE,
+							NULL, ARRAY_SIZE(page),
+							page), ARRAY_SIZE(page));
+	KUNIT_EXPECT_EQ(test, ctl.nr_traced, ARRAY_SIZE(page));
+	release_pages(page, ARRAY_SIZE(page));
+
+	tracepoint_probe_unregister(tp, count_traced, NULL);
+	tracepoint_synchronize_unregister();
+}
+#endif
+
 /* === Put paths and contexts ============================================== */
 
 static void unmapped_test_late_reference(struct kunit *test)
@@ -1662,6 +1783,220 @@ static void unmapped_test_broken_block_heals(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
+static struct page *block_of(struct page *page)
+{
+	return pfn_to_page(ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES));
+}
+
+/* Another CPU breaks blocks while one is in transit. */
+static int breaking_set_direct_map(struct page *page, unsigned int nr,
+				   bool valid)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+	int err;
+
+	unmapped_zone_break_this(uz, page);
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz));
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	err = unmapped_set_direct_map(page, nr, valid);
+	kunit_activate_static_stub(test, unmapped_set_direct_map,
+				   breaking_set_direct_map);
+	return err;
+}
+
+/* A block on its way from or to the page allocator can't be broken. */
+static void unmapped_test_break_in_transit(struct kunit *test)
+{
+	struct page *page;
+
+	kunit_activate_static_stub(test, unmapped_set_direct_map,
+				   breaking_set_direct_map);
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER - 1), 1);
+	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(page)));
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+	expect_present(test, page, PMD_ORDER, true);
+}
+
+/* Take a block, and free every other page of it; returns its first page. */
+static struct page *alloc_holes(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, PMD_ORDER);
+	int i;
+
+	split_page(page, PMD_ORDER);
+	for (i = 1; i < UNMAPPED_BLOCK_PAGES; i += 2)
+		unmapped_pages_free(page + i, 0);
+	drain_pcps();
+	return page;
+}
+
+static void free_rest(struct page *block)
+{
+	int i;
+
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i += 2)
+		unmapped_pages_free(block + i, 0);
+	drain_pcps();
+}
+
+/* Another CPU breaks the same block when a part of it is broken already. */
+static unsigned long break_again(struct unmapped_zone *uz, struct page *block,
+				 unsigned long i)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	kunit_deactivate_static_stub(test, unmapped_move_chunks);
+	i = unmapped_move_chunks(uz, block, i);
+	KUNIT_EXPECT_LT(test, i, UNMAPPED_BLOCK_PAGES);
+
+	/* What was moved so far is released. */
+	KUNIT_EXPECT_EQ(test, drain_all(), i / 2);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(block + 1));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_FALSE(test, unmapped_page(block + 1));
+	KUNIT_EXPECT_TRUE(test, unmapped_page(block));
+	return i;
+}
+
+static void unmapped_test_break_twice(struct kunit *test)
+{
+	struct page *block = alloc_holes(test);
+	struct unmapped_zone *uz = unmapped_page_zone(block);
+
+	kunit_activate_static_stub(test, unmapped_move_chunks, break_again);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(block)));
+	free_rest(block);
+	drain_all();
+	expect_count(test, 0, 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(block));
+	expect_present(test, block, PMD_ORDER, true);
+}
+
+/* Another CPU frees the rest of the block while it is broken. */
+static unsigned long heal(struct unmapped_zone *uz, struct page *block,
+			  unsigned long i)
+{
+	struct kunit *test = kunit_get_current_test();
+
+	kunit_deactivate_static_stub(test, unmapped_move_chunks);
+	i = unmapped_move_chunks(uz, block, i);
+	KUNIT_EXPECT_LT(test, i, UNMAPPED_BLOCK_PAGES);
+	free_rest(block);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	/* As if only the pages before had been looked at. */
+	return 0;
+}
+
+static void unmapped_test_break_while_it_heals(struct kunit *test)
+{
+	struct page *block = alloc_holes(test);
+	struct unmapped_zone *uz = unmapped_page_zone(block);
+
+	kunit_activate_static_stub(test, unmapped_move_chunks, heal);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(block)));
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(block));
+	expect_present(test, block, PMD_ORDER, true);
+}
+
+/* === Isolated pageblocks ================================================= */
+
+#if defined(CONFIG_MEMORY_ISOLATION) && defined(CONFIG_CONTIG_ALLOC)
+/* Free memory in the cache does not keep alloc_contig_range() from it. */
+static void unmapped_test_contig_range(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 3, PMD_ORDER };
+	struct page *page;
+	unsigned long pfn;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		page = alloc_or_fail(test, orders[i]);
+		pfn = page_to_pfn(block_of(page));
+		unmapped_pages_free(page, orders[i]);
+		KUNIT_ASSERT_EQ(test, alloc_contig_range(pfn, pfn + UNMAPPED_BLOCK_PAGES,
+							 ACR_FLAGS_NONE,
+							 GFP_KERNEL), 0);
+		KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+		expect_present(test, pfn_to_page(pfn), PMD_ORDER, true);
+		free_contig_range(pfn, UNMAPPED_BLOCK_PAGES);
+		expect_count(test, 0, 0);
+	}
+}
+
+/* Isolate the block of a page in use. */
+static void isolate_block_of(struct kunit *test, struct page *page)
+{
+	unsigned long pfn = page_to_pfn(block_of(page));
+	int err;
+
+	/* Like a page on the LRU, it must not look unmovable. */
+	set_page_count(page, 0);
+	err = start_isolate_page_range(pfn, pfn + UNMAPPED_BLOCK_PAGES,
+				       PB_ISOLATE_MODE_OTHER);
+	set_page_count(page, 1);
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
+static void undo_isolate_block_of(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(block_of(page));
+
+	undo_isolate_page_range(pfn, pfn + UNMAPPED_BLOCK_PAGES);
+}
+
+/* What is freed of an isolated pageblock goes to the page allocator. */
+static void unmapped_test_isolated(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0), *other;
+	struct unmapped_node *node = unmapped_node(page_to_nid(page));
+	int order;
+
+	drain_pcps();
+	isolate_block_of(test, page);
+	for (order = 0; order < PMD_ORDER; order += 3) {
+		other = alloc_or_fail(test, order);
+		KUNIT_EXPECT_PTR_NE(test, block_of(other), block_of(page));
+		unmapped_pages_free(other, order);
+	}
+	flush_work(&node->isolated_work);
+	expect_count(test, 1, 2 * UNMAPPED_BLOCK_PAGES - 1);
+
+	with_page(test, page, MARK, true);
+	release_pages(&page, 1);
+	flush_work(&node->isolated_work);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+	expect_present(test, block_of(page), PMD_ORDER, true);
+	undo_isolate_block_of(page);
+}
+
+/* If it is not isolated any more, it is used again. */
+static void unmapped_test_isolated_for_a_while(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0), *other;
+
+	drain_pcps();
+	isolate_block_of(test, page);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_NOWAIT, 0));
+	undo_isolate_block_of(page);
+	other = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_PTR_EQ(test, block_of(other), block_of(page));
+	unmapped_pages_free(other, 0);
+	unmapped_pages_free(page, 0);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+#endif
+
+/* === Poisoned pages ====================================================== */
+
 /* A page with a hardware error is not handed out any more. */
 static void unmapped_test_poisoned(struct kunit *test)
 {
@@ -1721,6 +2056,23 @@ static struct page *lose_page(struct kunit *test)
 	drain_pcps();
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES - 1);
 	return page;
+}
+
+/* A lost page is not counted any more, and does not come back. */
+static void unmapped_test_unpoison(struct kunit *test)
+{
+	struct page *page = lose_page(test);
+
+	KUNIT_EXPECT_EQ(test, unpoison_memory(page_to_pfn(page)), -EBUSY);
+	/* Soft offlining takes a reference after it has dropped the last one. */
+	page_ref_inc(page);
+	KUNIT_EXPECT_EQ(test, unpoison_memory(page_to_pfn(page)), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, PageHWPoison(page));
+	drain_pcps();
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES - 1);
+
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page)));
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES - 1);
 }
 
 /* The block of a bad page is released before hibernation. */
@@ -1855,6 +2207,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
+	KUNIT_CASE(unmapped_test_zone_span),
 	KUNIT_CASE(unmapped_test_zones),
 	KUNIT_CASE(unmapped_test_thisnode),
 	KUNIT_CASE(unmapped_test_nodemask),
@@ -1878,6 +2231,10 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_unmap_fails_once),
 	KUNIT_CASE(unmapped_test_restore_fails),
 	KUNIT_CASE(unmapped_test_map_fails),
+	KUNIT_CASE(unmapped_test_fault_injection),
+#ifdef CONFIG_TRACEPOINTS
+	KUNIT_CASE(unmapped_test_trace),
+#endif
 	KUNIT_CASE(unmapped_test_late_reference),
 	KUNIT_CASE(unmapped_test_late_reference_high_order),
 	KUNIT_CASE(unmapped_test_put_paths),
@@ -1895,7 +2252,16 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
 	KUNIT_CASE(unmapped_test_break_block),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
+	KUNIT_CASE(unmapped_test_break_in_transit),
+	KUNIT_CASE(unmapped_test_break_twice),
+	KUNIT_CASE(unmapped_test_break_while_it_heals),
+#if defined(CONFIG_MEMORY_ISOLATION) && defined(CONFIG_CONTIG_ALLOC)
+	KUNIT_CASE(unmapped_test_contig_range),
+	KUNIT_CASE(unmapped_test_isolated),
+	KUNIT_CASE(unmapped_test_isolated_for_a_while),
+#endif
 	KUNIT_CASE(unmapped_test_poisoned),
+	KUNIT_CASE(unmapped_test_unpoison),
 	KUNIT_CASE(unmapped_test_image_poisoned),
 	KUNIT_CASE(unmapped_test_offline_poisoned),
 	KUNIT_CASE(unmapped_test_offline_in_use),
