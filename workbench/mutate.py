@@ -166,6 +166,8 @@ MUTATIONS = [
     ("secretmem does that", "mm/secretmem.c", "\t\tunmapped_free_folio(folio);\n", "\t\t;\n", "remains"),
     ("GUP leaves memory without direct map alone", "mm/gup.c",
      "if (vma_has_no_direct_map(vma))", "if (0)", "kvm"),
+    ("secrets are such memory, and madvise() answers as before", "mm/secretmem.c",
+     "\tmapping_set_no_direct_map(inode->i_mapping);\n", "", "answers"),
     ("fast GUP does, too", "mm/gup.c",
      "if (check_direct_map && mapping_no_direct_map(mapping))", "if (0)", "kvm"),
     ("the page cache of such a file is not read", "lib/buildid.c",

@@ -6,7 +6,7 @@ verdict, details. What a group can't do, because a tool or a kernel fails, is a
 failure of the group.
 """
 
-from . import compiled, machines, refusals, workbench
+from . import answers, compiled, machines, refusals, workbench
 from .suite import FAILED, PASSED, SKIPPED, Suite
 
 __all__ = ["FAILED", "GROUPS", "PASSED", "SKIPPED", "Suite"]
@@ -20,6 +20,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     compiled.group_style,
     machines.group_kunit,
     machines.group_kselftest,
+    answers.group_answers,
     machines.group_numa,
     machines.group_unplug,
     machines.group_kvm,
