@@ -40,6 +40,21 @@ def group_kselftest(suite):
     for test in KSELFTESTS:
         machine = suite.boot(f"kselftest-{test}", "selftests", [test], timeout=120, allow=("oom",))
         yield from tap_results(test, machine.results.get(test, []))
+    yield from considerate_results(suite)
+
+
+def considerate_results(suite):
+    """How the allocator's test treats a system that others use, too."""
+    machine = suite.boot("kselftest-considerate", "considerate", timeout=120, allow=("oom",))
+    told = dict(line.split(": ", 1) for line in machine.said)
+    skipped = "pass:0 fail:0 xfail:0 xpass:0 skip:[1-9]"
+    for what, name, wanted in (
+            ("skips what is destructive, unless it is asked for", "not asked for", skipped),
+            ("skips all while others use the allocator", "used by others", skipped),
+            ("runs when they have ended", "not used by others", "pass:1 fail:0 "),
+            ("restores a sysctl when killed", "fragments_heal", "restored"),
+            ("removes its control group when killed", "memcg_limit", "restored")):
+        yield result(f"unmapped_alloc {what}", bool(re.match(wanted, told.get(name, ""))), str(told))
 
 
 def group_numa(suite):

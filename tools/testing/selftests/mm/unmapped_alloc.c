@@ -2,6 +2,10 @@
 /*
  * Tests of the unmapped page allocator through its first user, memfd_secret(2):
  * what programs see, and what debugfs shows.
+ *
+ * Tests that disturb the rest of the system run only with RUN_DESTRUCTIVE=true
+ * in the environment, as "run_vmtests.sh -d" sets it: they exhaust or fragment
+ * memory, invoke the OOM killer, hibernate, or take CPUs or memory offline.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -86,14 +91,19 @@ static long nr_splits(void)
 	return read_number("/proc/vmstat", "direct_map_level2_splits");
 }
 
-static int empty_caches(const char *what)
+static int write_file(const char *file, const char *text)
 {
-	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
-	int ret = fd < 0 || write(fd, what, 1) != 1;
+	int fd = open(file, O_WRONLY);
+	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text);
 
 	if (fd >= 0)
 		close(fd);
 	return ret;
+}
+
+static int empty_caches(const char *what)
+{
+	return write_file("/proc/sys/vm/drop_caches", what);
 }
 
 /*
@@ -174,7 +184,215 @@ static void keep_secrets(size_t size, int rounds, int byte)
 	_exit(0);
 }
 
+/* === Changes to the system =============================================== */
+
+static bool run_destructive(void)
+{
+	const char *value = getenv("RUN_DESTRUCTIVE");
+
+	return value && !strcmp(value, "true");
+}
+
+/*
+ * A separate process, the restorer, undoes what a test has changed in the system
+ * when that test ends, even if it is killed, e.g. after a timeout. They share
+ * the list of changes; the test adds to it before it makes a change.
+ */
+struct change {
+	char file[128];
+	/* What to write into the file; if empty, remove the directory. */
+	char text[32];
+};
+
+static struct {
+	pid_t pid;
+	int nr;
+	struct change change[8];
+} *restorer;
+
+/* The value of a file. If it lists all choices, the current one is in brackets. */
+static int read_value(const char *file, char *value, size_t size)
+{
+	char text[256], *start;
+	int fd = open(file, O_RDONLY);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (len < 0)
+		return -1;
+	text[len] = 0;
+	start = strchr(text, '[');
+	start = start ? start + 1 : text;
+	start[strcspn(start, "]\n")] = 0;
+	return snprintf(value, size, "%s", start) >= (int)size;
+}
+
+static int remove_group(const char *group)
+{
+	int i;
+
+	/* A process that was killed may still have to exit. */
+	for (i = 0; i < 100 && rmdir(group); i++) {
+		if (errno != EBUSY)
+			return errno != ENOENT;
+		usleep(100000);
+	}
+	return i == 100;
+}
+
+static int restore(const struct change *change)
+{
+	char value[256];
+	size_t len;
+
+	if (!change->text[0])
+		return remove_group(change->file);
+	if (!read_value(change->file, value, sizeof(value))) {
+		/* Memory reads as "online" after "online_kernel" was written. */
+		len = strcspn(change->text, "_");
+		if (strlen(value) == len && !strncmp(change->text, value, len))
+			return 0;
+	}
+	return write_file(change->file, change->text);
+}
+
+/* In the restorer: wait for the end of the test, undo the last change first. */
+static void wait_and_restore(pid_t test, const sigset_t *signals)
+{
+	int signal, i, ret = 0;
+
+	/* Not in the process group that the harness kills. */
+	setsid();
+	write_file("/proc/self/oom_score_adj", "-1000");
+	prctl(PR_SET_PDEATHSIG, SIGUSR1);
+	while (getppid() == test && !sigwait(signals, &signal) && signal != SIGUSR1)
+		;
+	for (i = __atomic_load_n(&restorer->nr, __ATOMIC_ACQUIRE) - 1; i >= 0; i--)
+		ret |= restore(&restorer->change[i]);
+	_exit(ret);
+}
+
+static int start_restorer(void)
+{
+	pid_t pid, test = getpid();
+	sigset_t all, old;
+
+	restorer = mmap(NULL, sizeof(*restorer), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (restorer == MAP_FAILED)
+		return -1;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	pid = fork();
+	if (!pid)
+		wait_and_restore(test, &all);
+	restorer->pid = pid;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return pid < 0;
+}
+
+/* Restore everything now. Returns 0 on success. */
+static int stop_restorer(void)
+{
+	int status;
+
+	kill(restorer->pid, SIGUSR1);
+	if (waitpid(restorer->pid, &status, 0) != restorer->pid)
+		return -1;
+	return status;
+}
+
+/* When the test ends, write @text to @file, or remove the directory @file. */
+static int restore_later(const char *file, const char *text)
+{
+	struct change *change = &restorer->change[restorer->nr];
+
+	if (restorer->nr == sizeof(restorer->change) / sizeof(*change))
+		return -1;
+	if (snprintf(change->file, sizeof(change->file), "%s", file) >=
+	    (int)sizeof(change->file) ||
+	    snprintf(change->text, sizeof(change->text), "%s", text) >=
+	    (int)sizeof(change->text))
+		return -1;
+	__atomic_store_n(&restorer->nr, restorer->nr + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Write a file whose value is restored when the test ends. */
+static int change_file(const char *file, const char *text)
+{
+	char value[32];
+
+	if (access(file, W_OK) || read_value(file, value, sizeof(value)) ||
+	    !value[0] || restore_later(file, value))
+		return -1;
+	return write_file(file, text);
+}
+
+/*
+ * Make a control group with @controller, which is removed when the test ends.
+ * @group receives its path.
+ */
+static int make_group(const char *controller, char *group, size_t size)
+{
+	const char *control = "/sys/fs/cgroup/cgroup.subtree_control";
+	char value[256], word[32];
+
+	if (read_value(control, value, sizeof(value)))
+		return -1;
+	if (!strstr(value, controller)) {
+		snprintf(word, sizeof(word), "-%s", controller);
+		if (restore_later(control, word))
+			return -1;
+		word[0] = '+';
+		if (write_file(control, word))
+			return -1;
+	}
+	/* The name is unique: a group that something else made must stay. */
+	snprintf(group, size, "/sys/fs/cgroup/unmapped_alloc_%d", getpid());
+	return restore_later(group, "") || mkdir(group, 0755);
+}
+
+static int write_group(const char *group, const char *name, const char *text)
+{
+	char file[128];
+
+	snprintf(file, sizeof(file), "%s/%s", group, name);
+	return write_file(file, text);
+}
+
+/* Move this process into a group. */
+static int enter_group(const char *group)
+{
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return write_group(group, "cgroup.procs", pid);
+}
+
 /* === The tests =========================================================== */
+
+/* Why the tests can't run, NULL if they can. */
+static const char *setup(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	long used;
+	int fd;
+
+	if (access(DEBUGFS, R_OK))
+		return "needs root, debugfs and CONFIG_UNMAPPED_ALLOC";
+	if (setrlimit(RLIMIT_MEMLOCK, &limit))
+		return "can't raise RLIMIT_MEMLOCK";
+	fd = secret_fd(sysconf(_SC_PAGESIZE));
+	if (fd < 0)
+		return "memfd_secret is not available";
+	close(fd);
+	used = used_pages_settled();
+	if (used)
+		return used > 0 ? "others use the allocator" : "can't drop caches";
+	return start_restorer() ? "can't start the restorer" : NULL;
+}
 
 FIXTURE(secret) {
 	long page_size;
@@ -182,24 +400,16 @@ FIXTURE(secret) {
 
 FIXTURE_SETUP(secret)
 {
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-	int fd;
+	const char *reason = setup();
 
+	if (reason)
+		SKIP(return, "%s", reason);
 	self->page_size = sysconf(_SC_PAGESIZE);
-	if (access(DEBUGFS, R_OK))
-		SKIP(return, "needs root, debugfs and CONFIG_UNMAPPED_ALLOC");
-	if (setrlimit(RLIMIT_MEMLOCK, &limit))
-		SKIP(return, "can't raise RLIMIT_MEMLOCK");
-	fd = secret_fd(self->page_size);
-	if (fd < 0)
-		SKIP(return, "memfd_secret is not available: %s", strerror(errno));
-	close(fd);
-	ASSERT_EQ(used_pages_settled(), 0)
-		TH_LOG("the allocator is in use by something else");
 }
 
 FIXTURE_TEARDOWN(secret)
 {
+	EXPECT_EQ(stop_restorer(), 0);
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_EQ(read_pages(TRANSIT), 0);
 	EXPECT_EQ(read_pages(OWNED), read_pages(CACHED));
@@ -369,23 +579,6 @@ static struct direct_map read_direct_map(void)
 	};
 }
 
-/*
- * Set whether compaction may move mlock()ed pages, '0' or '1'. Returns the
- * previous setting, or 0 if there is no compaction.
- */
-static char compact_locked(char may)
-{
-	int fd = open("/proc/sys/vm/compact_unevictable_allowed", O_RDWR);
-	char was = 0;
-
-	if (fd < 0)
-		return 0;
-	if (read(fd, &was, 1) != 1 || pwrite(fd, &may, 1, 0) != 1)
-		was = 0;
-	close(fd);
-	return was;
-}
-
 /* Take nearly all free memory, in single pages. */
 static unsigned char *take_memory(size_t *size)
 {
@@ -408,10 +601,11 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	const size_t size = 192 * MIB, fragmented = 512 * MIB;
 	unsigned char *hog, *mem;
 	size_t hog_size, i;
-	char compact;
 	long splits;
 	int fd;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: fragments memory");
 	if (read_number("/proc/meminfo", "DirectMap2M") < 0)
 		SKIP(return, "the kernel does not report the direct map");
 
@@ -424,7 +618,7 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	ASSERT_NE(hog, NULL);
 	if (hog_size < fragmented)
 		SKIP(return, "needs more memory");
-	compact = compact_locked('0');
+	change_file("/proc/sys/vm/compact_unevictable_allowed", "0");
 	for (i = 0; i < fragmented; i += 2 * self->page_size)
 		madvise(hog + i, self->page_size, MADV_DONTNEED_LOCKED);
 
@@ -435,8 +629,6 @@ TEST_F_TIMEOUT(secret, fragments_heal, SECONDS_WITH_KASAN)
 	munmap(mem, size);
 	close(fd);
 	munmap(hog, hog_size);
-	if (compact)
-		compact_locked(compact);
 
 	EXPECT_EQ(used_pages_settled(), 0);
 	ASSERT_EQ(empty_caches("3"), 0);
@@ -479,22 +671,14 @@ TEST_F(secret, idle_cache_shrinks)
 	EXPECT_EQ(read_pages(OWNED), 0);
 }
 
-static int write_file(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 /* Pages on the list of a CPU that goes offline are not lost. */
 TEST_F(secret, cpu_offline)
 {
 	const char *online = "/sys/devices/system/cpu/cpu1/online";
 	cpu_set_t old, cpu1;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: takes a CPU offline");
 	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
 	CPU_ZERO(&cpu1);
 	CPU_SET(1, &cpu1);
@@ -502,11 +686,10 @@ TEST_F(secret, cpu_offline)
 		SKIP(return, "no CPU 1 to take offline");
 	ASSERT_TRUE(touch_and_free(4 * MIB));
 	ASSERT_EQ(sched_setaffinity(0, sizeof(old), &old), 0);
-	ASSERT_EQ(write_file(online, "0"), 0);
+	ASSERT_EQ(change_file(online, "0"), 0);
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_EQ(empty_caches("3"), 0);
 	EXPECT_EQ(read_pages(OWNED), 0);
-	ASSERT_EQ(write_file(online, "1"), 0);
 }
 
 /* In a child: take memory until the OOM killer strikes. */
@@ -534,6 +717,8 @@ TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 	long owned;
 	pid_t pid;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: invokes the OOM killer");
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		SKIP(return, "can't raise RLIMIT_NOFILE");
 	ASSERT_EQ(empty_caches("3"), 0);
@@ -571,9 +756,7 @@ TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 /* In a child: take memory until the cache is empty, or there is none left. */
 static void press_until_given_back(void)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
-
-	if (fd < 0 || write(fd, "1000", 4) != 4)
+	if (write_file("/proc/self/oom_score_adj", "1000"))
 		_exit(1);
 	while (read_pages(CACHED) > 0) {
 		if (mmap(NULL, MIB, PROT_READ | PROT_WRITE,
@@ -590,6 +773,8 @@ TEST_F_TIMEOUT(secret, pressure_gives_back, SECONDS_WITH_KASAN)
 	int status;
 	pid_t pid;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: exhausts memory");
 	ASSERT_TRUE(touch_and_free(size));
 	EXPECT_EQ(used_pages_settled(), 0);
 	EXPECT_GE(read_pages(CACHED), (long)size / self->page_size);
@@ -625,9 +810,11 @@ TEST_F(secret, hibernation)
 	unsigned char *mem;
 	int fd, snapshot;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: freezes all processes");
 	if (access("/dev/snapshot", R_OK) ||
-	    write_file("/sys/power/pm_test", "freezer") ||
-	    write_file("/sys/module/hibernate/parameters/pm_test_delay", "0"))
+	    change_file("/sys/power/pm_test", "freezer") ||
+	    change_file("/sys/module/hibernate/parameters/pm_test_delay", "0"))
 		SKIP(return, "needs CONFIG_PM_DEBUG and CONFIG_HIBERNATION_SNAPSHOT_DEV");
 	ASSERT_TRUE(touch_and_free(8 * MIB));
 	EXPECT_EQ(used_pages_settled(), 0);
@@ -658,33 +845,29 @@ TEST_F(secret, hibernation)
 	EXPECT_EQ(errno, EBUSY);
 	munmap(mem, MIB);
 	close(fd);
-	EXPECT_EQ(write_file("/sys/power/pm_test", "none"), 0);
 }
 
 /* The limit of a memory cgroup applies to secrets as to other memory. */
 TEST_F(secret, memcg_limit)
 {
-	const char *group = "/sys/fs/cgroup/unmapped_alloc_limit";
-	char file[128], pid[32];
 	unsigned char *mem;
 	int fd, status;
+	char group[64];
 	pid_t child;
 
-	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory") ||
-	    mkdir(group, 0755))
+	if (!run_destructive())
+		SKIP(return, "destructive: invokes the OOM killer");
+	if (make_group("memory", group, sizeof(group)))
 		SKIP(return, "no memory cgroup");
-	snprintf(file, sizeof(file), "%s/memory.max", group);
-	ASSERT_EQ(write_file(file, "8M"), 0);
+	ASSERT_EQ(write_group(group, "memory.max", "8M"), 0);
 	/* Cached pages are not charged; they must not bypass the limit. */
 	ASSERT_TRUE(touch_and_free(32 * MIB));
 
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child) {
-		snprintf(file, sizeof(file), "%s/cgroup.procs", group);
-		snprintf(pid, sizeof(pid), "%d", getpid());
 		mem = secret_map(16 * MIB, &fd);
-		if (!mem || write_file(file, pid))
+		if (!mem || enter_group(group))
 			_exit(1);
 		memset(mem, 1, 4 * MIB);
 		if (!all_bytes_are(mem, 4 * MIB, 1))
@@ -696,7 +879,6 @@ TEST_F(secret, memcg_limit)
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		TH_LOG("status %x", status);
 	EXPECT_EQ(used_pages_settled(), 0);
-	EXPECT_EQ(rmdir(group), 0);
 }
 
 TEST_F(secret, rlimit_memlock)
@@ -896,23 +1078,24 @@ FIXTURE(numa) {
 
 FIXTURE_SETUP(numa)
 {
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	const char *reason;
 
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "needs two nodes");
+	reason = setup();
+	if (reason)
+		SKIP(return, "%s", reason);
 	self->page_size = sysconf(_SC_PAGESIZE);
 	self->size = 8 * MIB;
 	self->pages = self->size / self->page_size;
-	if (access("/sys/devices/system/node/node1", F_OK))
-		SKIP(return, "needs two nodes");
-	if (setrlimit(RLIMIT_MEMLOCK, &limit))
-		SKIP(return, "can't raise RLIMIT_MEMLOCK");
 	self->mem = secret_map(self->size, &self->fd);
-	if (!self->mem)
-		SKIP(return, "memfd_secret is not available: %s", strerror(errno));
+	ASSERT_NE(self->mem, NULL);
 	ASSERT_EQ(empty_caches("3"), 0);
 }
 
 FIXTURE_TEARDOWN(numa)
 {
+	EXPECT_EQ(stop_restorer(), 0);
 	set_policy(MPOL_DEFAULT, 0);
 	munmap(self->mem, self->size);
 	close(self->fd);
@@ -1013,13 +1196,12 @@ TEST_F(numa, local)
 
 TEST_F(numa, cpuset)
 {
-	const char *root = "/sys/fs/cgroup";
-	const char *group = "/sys/fs/cgroup/unmapped_alloc";
-	char file[128], pid[32];
+	char group[64];
 	cpu_set_t old;
+	int status;
+	pid_t pid;
 
-	snprintf(file, sizeof(file), "%s/cgroup.subtree_control", root);
-	if (write_file(file, "+cpuset") || mkdir(group, 0755))
+	if (make_group("cpuset", group, sizeof(group)))
 		SKIP(return, "no cpusets");
 	/* Fill the cache of the nearer node, which must not be used below. */
 	ASSERT_EQ(sched_getaffinity(0, sizeof(old), &old), 0);
@@ -1029,16 +1211,17 @@ TEST_F(numa, cpuset)
 	ASSERT_EQ(set_policy(MPOL_DEFAULT, 0), 0);
 	EXPECT_GT(read_pages(CACHED), 0);
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	snprintf(file, sizeof(file), "%s/cpuset.mems", group);
-	ASSERT_EQ(write_file(file, "1"), 0);
-	snprintf(file, sizeof(file), "%s/cgroup.procs", group);
-	ASSERT_EQ(write_file(file, pid), 0);
-	memset(self->mem, 1, self->size);
-	EXPECT_EQ(pages_on(1, self->mem), self->pages);
-	snprintf(file, sizeof(file), "%s/cgroup.procs", root);
-	ASSERT_EQ(write_file(file, pid), 0);
-	rmdir(group);
+	ASSERT_EQ(write_group(group, "cpuset.mems", "1"), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (enter_group(group))
+			_exit(1);
+		memset(self->mem, 1, self->size);
+		_exit(pages_on(1, self->mem) == self->pages ? 0 : 2);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
 	ASSERT_EQ(sched_setaffinity(0, sizeof(old), &old), 0);
 }
 
@@ -1059,23 +1242,6 @@ static long node_free_kb(int node)
 	return kb;
 }
 
-/* Does @file of a memory block hold @text? */
-static bool memory_block_is(int block, const char *file, const char *text)
-{
-	char name[64], line[64] = "";
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/sys/devices/system/memory/memory%d/%s",
-		 block, file);
-	f = fopen(name, "r");
-	if (!f)
-		return false;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = 0;
-	fclose(f);
-	return !strncmp(line, text, strlen(text));
-}
-
 static int set_memory_block(int block, const char *state)
 {
 	char name[64];
@@ -1085,20 +1251,43 @@ static int set_memory_block(int block, const char *state)
 	return write_file(name, state);
 }
 
-/* A memory block of node 1 that is, or can go, offline; -1 if there is none. */
+/*
+ * Restore the state and the zone of a memory block when the test ends. The only
+ * valid zone of an online block is the one that it is in.
+ */
+static int restore_memory_block(int block, const char *state)
+{
+	char name[64], zone[64];
+
+	snprintf(name, sizeof(name),
+		 "/sys/devices/system/memory/memory%d/valid_zones", block);
+	if (read_value(name, zone, sizeof(zone)))
+		return -1;
+	if (strcmp(state, "offline"))
+		state = strcmp(zone, "Movable") ? "online_kernel" : "online_movable";
+	snprintf(name, sizeof(name), "/sys/devices/system/memory/memory%d/state",
+		 block);
+	/* A block must be offline before it can change its zone. */
+	return restore_later(name, state) || restore_later(name, "offline");
+}
+
+/* Take a memory block of node 1 offline, or find one that is; -1 if there is none. */
 static int offline_block(void)
 {
-	char name[64];
+	char name[64], state[16];
 	int block;
 
 	for (block = 0; block < 1024; block++) {
 		snprintf(name, sizeof(name),
-			 "/sys/devices/system/node/node1/memory%d", block);
-		if (access(name, F_OK))
+			 "/sys/devices/system/node/node1/memory%d/state", block);
+		if (read_value(name, state, sizeof(state)))
 			continue;
-		if (memory_block_is(block, "state", "offline") ||
-		    !set_memory_block(block, "offline"))
+		if (restore_memory_block(block, state))
+			return -1;
+		if (!strcmp(state, "offline") || !set_memory_block(block, "offline"))
 			return block;
+		/* Nothing has changed. */
+		restorer->nr -= 2;
 	}
 	return -1;
 }
@@ -1121,13 +1310,13 @@ TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 	int block, fd;
 	size_t size;
 
-	if (node_of_cpu(1) != 1 || write_file(cpu1, "0"))
+	if (!run_destructive())
+		SKIP(return, "destructive: takes memory offline");
+	if (node_of_cpu(1) != 1 || change_file(cpu1, "0"))
 		SKIP(return, "needs to take the CPU of node 1 offline");
 	block = offline_block();
-	if (block < 0) {
-		write_file(cpu1, "1");
+	if (block < 0)
 		SKIP(return, "no memory of node 1 can go offline");
-	}
 	ASSERT_EQ(set_memory_block(block, "online_kernel"), 0);
 	size = node_free_kb(1) * 1024 / 4 * 3;
 
@@ -1147,7 +1336,6 @@ TEST_F_TIMEOUT(numa, memory_offline, SECONDS_WITH_KASAN)
 	EXPECT_EQ(set_memory_block(block, "offline"), 0);
 	alarm(0);
 	EXPECT_EQ(read_pages(CACHED), 0);
-	EXPECT_EQ(write_file(cpu1, "1"), 0);
 }
 
 /* If a node is short of memory, the rest comes from the other node. */
@@ -1161,6 +1349,8 @@ TEST_F_TIMEOUT(numa, node_is_short, SECONDS_WITH_KASAN)
 	long nr;
 	int fd;
 
+	if (!run_destructive())
+		SKIP(return, "destructive: exhausts a node");
 	hog = mmap(NULL, hog_size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(hog, MAP_FAILED);
