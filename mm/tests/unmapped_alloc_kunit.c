@@ -1797,7 +1797,7 @@ static int breaking_set_direct_map(struct page *page, unsigned int nr,
 	int err;
 
 	unmapped_zone_break_this(uz, page);
-	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 1));
 	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
 	err = unmapped_set_direct_map(page, nr, valid);
 	kunit_activate_static_stub(test, unmapped_set_direct_map,
@@ -1856,7 +1856,7 @@ static unsigned long break_again(struct unmapped_zone *uz, struct page *block,
 	/* What was moved so far is released. */
 	KUNIT_EXPECT_EQ(test, drain_all(), i / 2);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(block + 1));
-	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 1));
 	KUNIT_EXPECT_FALSE(test, unmapped_page(block + 1));
 	KUNIT_EXPECT_TRUE(test, unmapped_page(block));
 	return i;
@@ -1868,7 +1868,7 @@ static void unmapped_test_break_twice(struct kunit *test)
 	struct unmapped_zone *uz = unmapped_page_zone(block);
 
 	kunit_activate_static_stub(test, unmapped_move_chunks, break_again);
-	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 1));
 	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(block)));
 	free_rest(block);
 	drain_all();
@@ -1898,7 +1898,7 @@ static void unmapped_test_break_while_it_heals(struct kunit *test)
 	struct unmapped_zone *uz = unmapped_page_zone(block);
 
 	kunit_activate_static_stub(test, unmapped_move_chunks, heal);
-	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 1));
 	KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(page_to_nid(block)));
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, PMD_ORDER), 0);
@@ -2071,7 +2071,8 @@ static void unmapped_test_unpoison(struct kunit *test)
 	drain_pcps();
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES - 1);
 
-	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page)));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page),
+							  1));
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES - 1);
 }
 
