@@ -59,6 +59,7 @@ static struct {
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times */
+	unsigned int nr_breaks;	/* how often a block in transit was broken */
 	struct read_page read;
 	struct task_struct *traced; /* whose allocations are counted, ... */
 	struct page *last_traced; /* ... the last one ... */
@@ -1788,7 +1789,7 @@ static struct page *block_of(struct page *page)
 	return pfn_to_page(ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES));
 }
 
-/* Another CPU breaks blocks while one is in transit. */
+/* Another CPU breaks blocks while one is in transit, there and back. */
 static int breaking_set_direct_map(struct page *page, unsigned int nr,
 				   bool valid)
 {
@@ -1796,8 +1797,10 @@ static int breaking_set_direct_map(struct page *page, unsigned int nr,
 	struct unmapped_zone *uz = unmapped_page_zone(page);
 	int err;
 
-	unmapped_zone_break_this(uz, page);
-	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 1));
+	if (ctl.nr_breaks++ < 2) {
+		unmapped_zone_break_this(uz, page);
+		KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 1));
+	}
 	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
 	err = unmapped_set_direct_map(page, nr, valid);
 	kunit_activate_static_stub(test, unmapped_set_direct_map,

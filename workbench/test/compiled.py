@@ -32,7 +32,7 @@ def group_prefix(_suite):
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             (out / ".config").write_text(config)
-            folders = ["mm/", "arch/x86/mm/"] + ["arch/x86/kvm/"] * touches_kvm(commit)
+            folders = ["mm/", "arch/x86/mm/", "kernel/power/"] + ["arch/x86/kvm/"] * touches_kvm(commit)
             good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *folders)
             if good:
                 done.write_text(config)
