@@ -229,17 +229,29 @@ static int refill_blocks(const struct request *r, gfp_t gfp, struct page **page)
 	return 0;
 }
 
-/* Take blocks, or else the largest fragment that is free without reclaim. */
+/* Take blocks, or else the largest fragment that is free and can be spared. */
 static int refill_no_reclaim(const struct request *r, gfp_t gfp,
 			     struct page **page)
 {
-	int err = refill_blocks(r, gfp, page);
-	unsigned int from;
+	int order = unmapped_refill_spare(gfp, r->nid, r->nodemask, r->order,
+					  PMD_ORDER);
 
-	for (from = PMD_ORDER - 1; !err && !*page && from > r->order; from--)
-		*page = unmapped_refill_fragment(gfp, from, r->order, r->nid,
+	if (order == PMD_ORDER) {
+		if (refill_blocks(r, gfp, page))
+			return -EINTR;
+		order--;
+	}
+	/* What was there a moment ago may have been taken by others. */
+	while (!*page && order >= (int)r->order) {
+		order = unmapped_refill_spare(gfp, r->nid, r->nodemask,
+					      r->order, order);
+		if (order < 0)
+			break;
+		*page = unmapped_refill_fragment(gfp, order, r->order, r->nid,
 						 r->nodemask);
-	return err;
+		order--;
+	}
+	return 0;
 }
 
 /* The node that the page allocator would try first. */
@@ -253,8 +265,8 @@ static int first_node_of(const struct request *r)
 }
 
 /*
- * First try without reclaim, in the order of the zonelist: nearby memory,
- * even in fragments, before that of other nodes. Then take only what was
+ * First take what can be spared, in the order of the zonelist: nearby memory,
+ * even in fragments, before that of other nodes. Else take only what was
  * requested, with as much reclaim as the caller allows.
  */
 static struct page *alloc_slow(const struct request *request,
@@ -272,7 +284,7 @@ static struct page *alloc_slow(const struct request *request,
 	if (r.nid != NUMA_NO_NODE) {
 		if (refill_no_reclaim(&r, no_reclaim | __GFP_THISNODE, &page))
 			return NULL;
-		if (!page && !(gfp & __GFP_THISNODE) &&
+		if (!page && !(gfp & __GFP_THISNODE) && nr_online_nodes > 1 &&
 		    refill_no_reclaim(&r, no_reclaim, &page))
 			return NULL;
 	}
@@ -779,7 +791,7 @@ static struct unmapped_node * __init alloc_node(int nid)
 	node->nid = nid;
 	unmapped_refill_init(node);
 	unmapped_release_init_node(node);
-	unmapped_isolate_init(node);
+	unmapped_isolate_init_node(node);
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
 		unmapped_zone_init(&node->zones[i]);
 		init_irq_work(&node->zones[i].deferred_work, put_deferred);
@@ -848,7 +860,7 @@ static int __init unmapped_alloc_init(void)
 		return err;
 	}
 
-	unmapped_events_init();
+	unmapped_isolate_init();
 	/* If this fails, pages stay on a dead CPU's list until a drain. */
 	cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "mm/unmapped_alloc:dead",
 				  NULL, drain_dead_cpu);

@@ -116,6 +116,8 @@ struct unmapped_pcp {
 	raw_spinlock_t lock;
 	/** @count: number of pages on the list. */
 	unsigned int count;
+	/** @used: a page was put on the list since this was last looked at. */
+	bool used;
 	/**
 	 * @head: linked by page->pcp_llist, most recently freed first.
 	 * page->private is UNMAPPED_ZEROED, or 0 if the page must be cleared
@@ -126,9 +128,11 @@ struct unmapped_pcp {
 
 /*
  * A per-CPU list takes this many pages from its zone at a time, and returns as
- * many when it holds twice that number.
+ * many when it holds twice that number; fewer if all lists of a zone could hold
+ * more than this fraction (1/256) of its memory.
  */
 #define UNMAPPED_PCP_BATCH	64
+#define UNMAPPED_PCP_SHARE	256
 
 /**
  * struct unmapped_zone - the cache of one zone of one node
@@ -166,6 +170,8 @@ struct unmapped_zone {
 	unsigned long nr_idle;
 	/** @nr_taken_before: @nr_taken when the idle work last ran. */
 	unsigned long nr_taken_before;
+	/** @pcp_batch: at most UNMAPPED_PCP_BATCH, at least 1. */
+	unsigned int pcp_batch;
 	/** @pcp: the per-CPU lists. */
 	struct unmapped_pcp __percpu *pcp;
 	/**
@@ -187,11 +193,21 @@ struct unmapped_node {
 	 * @refill_lock: held while blocks are taken from the page allocator, so
 	 * that concurrent callers that find the cache empty share one refill.
 	 * No memory is reclaimed while it is held, and waiters can be killed.
-	 * Protects @refilled.
+	 * Protects @refilled, @gave_back and @released.
 	 */
 	struct mutex refill_lock;
 	/** @refilled: when blocks were last taken, in jiffies. */
 	unsigned long refilled;
+	/** @gave_back: idle memory was given back, and none was needed since. */
+	bool gave_back;
+	/** @released: when that was, in jiffies. */
+	unsigned long released;
+	/**
+	 * @idle_period: how long memory must be idle before it is given back, in
+	 * jiffies. Longer if it was needed again soon after that. Written under
+	 * @refill_lock, read without it.
+	 */
+	unsigned long idle_period;
 	/**
 	 * @batch: number of blocks that the background refill takes. Adapts to
 	 * demand: doubled when one refill follows soon after another, reset to
@@ -209,8 +225,9 @@ struct unmapped_node {
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
 
-/* How long blocks must be idle before they are given back. */
-#define UNMAPPED_IDLE_PERIOD	(5 * HZ)
+/* How long blocks must be idle before they are given back: at first, at most. */
+#define UNMAPPED_IDLE_PERIOD		(5UL * HZ)
+#define UNMAPPED_IDLE_PERIOD_MAX	(320UL * HZ)
 
 /* Pageblock bits that are set if the allocator owns pages of a pageblock. */
 #define UNMAPPED_PAGEBLOCK_MASK \
@@ -263,7 +280,7 @@ static inline unsigned long unmapped_event_count(enum unmapped_event event)
 static inline void unmapped_idle_wake(struct unmapped_node *node)
 {
 	queue_delayed_work(system_dfl_wq, &node->idle_work,
-			   UNMAPPED_IDLE_PERIOD);
+			   READ_ONCE(node->idle_period));
 }
 
 /* Queue the work for isolated pageblocks. Any context except NMI. */
@@ -284,12 +301,10 @@ void unmapped_alloc_catch(struct page *page, unsigned int order,
 			  struct llist_node **batch);
 void unmapped_alloc_free_batch(struct llist_node *batch);
 
-/* unmapped-events.c: memory hotplug */
-void unmapped_events_init(void);
-
-/* unmapped-isolate.c: pageblocks that are isolated */
+/* unmapped-isolate.c: memory that is isolated, and goes offline */
 void unmapped_alloc_release_range(unsigned long start, unsigned long end);
-void unmapped_isolate_init(struct unmapped_node *node);
+void unmapped_isolate_init(void);
+void unmapped_isolate_init_node(struct unmapped_node *node);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
 void unmapped_alloc_show_mem(void);
@@ -310,6 +325,8 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest,
 void unmapped_refill_init(struct unmapped_node *node);
 gfp_t unmapped_source_gfp(gfp_t gfp);
 gfp_t unmapped_no_reclaim_gfp(gfp_t gfp);
+int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
+			  unsigned int min, unsigned int max);
 struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
 				    int order, nodemask_t *nodemask,
 				    unsigned int nr);
@@ -317,6 +334,7 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
 				      nodemask_t *nodemask);
 unsigned long unmapped_refill_reserve(const struct unmapped_node *node);
+void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages);
 void unmapped_refill_wake(struct unmapped_node *node);
 bool unmapped_refill_running(void);
 
@@ -326,6 +344,8 @@ void unmapped_pcp_put(struct unmapped_zone *uz, struct page *page);
 struct llist_node *unmapped_pcp_put_run(struct llist_node *list);
 void unmapped_pcp_drain_cpu(struct unmapped_zone *uz, unsigned int cpu);
 void unmapped_pcp_drain(struct unmapped_zone *uz);
+bool unmapped_pcp_drain_unused(struct unmapped_zone *uz);
+void unmapped_pcp_update(struct unmapped_zone *uz, const struct zone *zone);
 unsigned long unmapped_pcp_count(const struct unmapped_zone *uz);
 int unmapped_pcp_init(struct unmapped_zone *uz);
 void unmapped_pcp_exit(struct unmapped_zone *uz);
@@ -384,6 +404,8 @@ void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
+bool unmapped_refill_can_spare(struct zone *zone, int order,
+			       enum zone_watermarks wmark, gfp_t gfp);
 unsigned long unmapped_move_chunks(struct unmapped_zone *uz, struct page *block,
 				   unsigned long i);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,

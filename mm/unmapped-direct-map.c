@@ -9,6 +9,7 @@
 #include <linux/error-injection.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/pageblock-flags.h>
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/spinlock.h>
@@ -111,36 +112,43 @@ VISIBLE_IF_KUNIT void unmapped_collapse_now(struct page **pages,
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
 
 /*
- * Areas whose entries remain to be collapsed: all between two page frame
- * numbers, because reclaim has no memory to record each one. Both numbers are
- * protected by collapse_lock, inside which no lock nests.
+ * Where entries remain to be collapsed: a bit of the pageblocks in question,
+ * because reclaim has no memory to record them, all of which are between two
+ * page frame numbers. Other entries are left alone: somebody may have split them
+ * on purpose. Both numbers are protected by collapse_lock, inside which no lock
+ * nests.
  */
 static DEFINE_SPINLOCK(collapse_lock);
 static unsigned long collapse_start = ULONG_MAX;
 static unsigned long collapse_end;
 
-static void note_areas(struct page **pages, unsigned int nr)
+static void note_pageblocks(struct page **pages, unsigned int nr)
 {
 	unsigned long pfn;
 	unsigned int i;
 
 	guard(spinlock)(&collapse_lock);
 	for (i = 0; i < nr; i++) {
-		pfn = ALIGN_DOWN(page_to_pfn(pages[i]), UNMAPPED_BLOCK_PAGES);
-		collapse_start = min(collapse_start, pfn);
-		collapse_end = max(collapse_end, pfn + UNMAPPED_BLOCK_PAGES);
+		pfn = page_to_pfn(pages[i]);
+		set_pfnblock_bit(pages[i], pfn, PB_unmapped_collapse);
+		collapse_start = min(collapse_start, pageblock_start_pfn(pfn));
+		collapse_end = max(collapse_end, pageblock_end_pfn(pfn));
 	}
 }
 
-/* Find up to @max areas from *@pfn on, and advance it; returns how many. */
-static unsigned int find_areas(unsigned long *pfn, unsigned long end,
-			       struct page **pages, unsigned int max)
+/* Find up to @max pageblocks from *@pfn on, and advance it; returns how many. */
+static unsigned int find_pageblocks(unsigned long *pfn, unsigned long end,
+				    struct page **pages, unsigned int max)
 {
 	unsigned int nr = 0;
+	struct page *page;
 
-	for (; *pfn < end && nr < max; *pfn += UNMAPPED_BLOCK_PAGES) {
-		pages[nr] = pfn_to_online_page(*pfn);
-		nr += !!pages[nr];
+	for (; *pfn < end && nr < max; *pfn += pageblock_nr_pages) {
+		page = pfn_to_online_page(*pfn);
+		if (!page || !get_pfnblock_bit(page, *pfn, PB_unmapped_collapse))
+			continue;
+		clear_pfnblock_bit(page, *pfn, PB_unmapped_collapse);
+		pages[nr++] = page;
 	}
 	return nr;
 }
@@ -160,7 +168,7 @@ static void collapse_late(struct work_struct *work)
 
 	/* Keep memory from being hot-removed while its pages are looked up. */
 	get_online_mems();
-	while ((nr = find_areas(&pfn, end, pages, ARRAY_SIZE(pages)))) {
+	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages)))) {
 		unmapped_collapse_now(pages, nr);
 		cond_resched();
 	}
@@ -198,6 +206,6 @@ void unmapped_direct_map_collapse(struct page **pages, unsigned int nr)
 		unmapped_collapse_now(pages, nr);
 		return;
 	}
-	note_areas(pages, nr);
+	note_pageblocks(pages, nr);
 	queue_work(system_dfl_wq, &collapse_work);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unmapped page allocator: pageblocks that are isolated.
+ * Unmapped page allocator: memory that is isolated, and goes offline.
  *
  * alloc_contig_range() and memory offlining isolate pageblocks, and need all of
  * their pages to be free in the page allocator then. Free pages in the cache do
@@ -8,8 +8,8 @@
  * then on they are not handed out, but given back to the page allocator:
  *
  * - what is free already, when alloc_contig_range() calls
- *   unmapped_alloc_release_range(), or by the notifier in unmapped-events.c when
- *   memory goes offline;
+ *   unmapped_alloc_release_range(), or by the notifier below when memory
+ *   goes offline;
  * - what is freed later, by a work item, since it can't be mapped in the context
  *   of a free.
  *
@@ -19,10 +19,15 @@
 
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
+#include <linux/notifier.h>
 #include <linux/pageblock-flags.h>
 #include <linux/workqueue.h>
 
+#include <kunit/visibility.h>
+
+#include "internal.h"
 #include "unmapped-alloc.h"
 
 static void isolated_work(struct work_struct *work)
@@ -60,11 +65,75 @@ void unmapped_alloc_release_range(unsigned long start, unsigned long end)
 	}
 }
 
+/* === Memory hotplug ====================================================== */
+
+static void each_pageblock(const struct memory_notify *range,
+			   enum pageblock_bits bit,
+			   void (*what)(struct page *page))
+{
+	unsigned long pfn = range->start_pfn;
+	struct page *page;
+
+	for (; pfn < range->start_pfn + range->nr_pages;
+	     pfn += pageblock_nr_pages) {
+		page = pfn_to_page(pfn);
+		if (get_pfnblock_flags(page, pfn) & BIT(bit))
+			what(page);
+	}
+}
+
+/*
+ * A block that lost a page to memory failure never becomes whole. Others are
+ * left alone: their used pages keep the memory from going offline anyway.
+ */
+static void break_poisoned_block(struct page *page)
+{
+	unsigned long i;
+
+	for (i = 0; i < pageblock_nr_pages; i++) {
+		if (PageHWPoison(page + i)) {
+			unmapped_zone_break_this(unmapped_page_zone(page), page);
+			return;
+		}
+	}
+}
+
+/* Memory that goes offline must not be in the cache. */
+VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
+					      unsigned long action, void *data)
+{
+	const struct memory_notify *range = data;
+	int nid = pfn_to_nid(range->start_pfn);
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		unmapped_alloc_drain(nid);
+		each_pageblock(range, PB_unmapped_block, break_poisoned_block);
+		unmapped_alloc_drain(nid);
+		break;
+	case MEM_OFFLINE:
+		each_pageblock(range, PB_unmapped_fragment, unmapped_forget);
+		break;
+	}
+	return NOTIFY_OK;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_memory_callback);
+
+/* === Boot ================================================================ */
+
 /**
- * unmapped_isolate_init() - prepare a node for isolated pageblocks
+ * unmapped_isolate_init() - register the notifier
+ */
+void __init unmapped_isolate_init(void)
+{
+	hotplug_memory_notifier(unmapped_memory_callback, DEFAULT_CALLBACK_PRI);
+}
+
+/**
+ * unmapped_isolate_init_node() - prepare a node for isolated pageblocks
  * @node: the node.
  */
-void __init unmapped_isolate_init(struct unmapped_node *node)
+void __init unmapped_isolate_init_node(struct unmapped_node *node)
 {
 	INIT_WORK(&node->isolated_work, isolated_work);
 }

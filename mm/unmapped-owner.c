@@ -94,6 +94,7 @@ enum unmapped_kind unmapped_kind(const struct page *page)
 		return UNMAPPED_FRAGMENT;
 	return UNMAPPED_NONE;
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_kind);
 
 bool unmapped_page(const struct page *page)
 {

@@ -93,7 +93,7 @@ static bool fill(struct unmapped_zone *uz)
 	unsigned long flags;
 	unsigned int nr;
 
-	nr = unmapped_zone_take_bulk(uz, UNMAPPED_PCP_BATCH, &list, &last);
+	nr = unmapped_zone_take_bulk(uz, READ_ONCE(uz->pcp_batch), &list, &last);
 	if (!nr)
 		return false;
 
@@ -132,7 +132,8 @@ static noinline void shorten(struct unmapped_zone *uz)
 {
 	unsigned long flags;
 	struct unmapped_pcp *pcp = unmapped_pcp_lock(uz, &flags);
-	struct llist_node *surplus = cut_locked(pcp, UNMAPPED_PCP_BATCH);
+	struct llist_node *surplus = cut_locked(pcp,
+						 READ_ONCE(uz->pcp_batch));
 
 	unmapped_pcp_unlock(pcp, flags);
 	unmapped_zone_put_bulk(uz, surplus);
@@ -147,10 +148,11 @@ void put(struct unmapped_zone *uz, struct llist_node *list,
 	unsigned int count;
 
 	add_locked(pcp, list, last, nr);
+	WRITE_ONCE(pcp->used, true);
 	count = pcp->count;
 	unmapped_pcp_unlock(pcp, flags);
 
-	if (unlikely(count >= 2 * UNMAPPED_PCP_BATCH))
+	if (unlikely(count >= 2 * READ_ONCE(uz->pcp_batch)))
 		shorten(uz);
 }
 
@@ -230,6 +232,47 @@ void unmapped_pcp_drain(struct unmapped_zone *uz)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pcp_drain);
 
 /**
+ * unmapped_pcp_drain_unused() - empty the lists of CPUs that don't need them
+ * @uz: the zone that the pages are returned to.
+ *
+ * Context: Any context except NMI.
+ * Return: false if no page was put on any list since the last call.
+ */
+bool unmapped_pcp_drain_unused(struct unmapped_zone *uz)
+{
+	struct unmapped_pcp *pcp;
+	bool any_used = false;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		pcp = per_cpu_ptr(uz->pcp, cpu);
+		if (READ_ONCE(pcp->used)) {
+			WRITE_ONCE(pcp->used, false);
+			any_used = true;
+		} else {
+			unmapped_pcp_drain_cpu(uz, cpu);
+		}
+	}
+	return any_used;
+}
+
+/**
+ * unmapped_pcp_update() - adapt the lists to the zone's size
+ * @uz: the zone.
+ * @zone: the same in the page allocator.
+ *
+ * Context: Any context.
+ */
+void unmapped_pcp_update(struct unmapped_zone *uz, const struct zone *zone)
+{
+	unsigned long share = zone_managed_pages(zone) / UNMAPPED_PCP_SHARE /
+			      num_online_cpus() / 2;
+
+	WRITE_ONCE(uz->pcp_batch, clamp(share, 1UL, UNMAPPED_PCP_BATCH));
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_pcp_update);
+
+/**
  * unmapped_pcp_count() - number of pages on the per-CPU lists
  * @uz: the zone.
  *
@@ -257,6 +300,7 @@ int __init unmapped_pcp_init(struct unmapped_zone *uz)
 {
 	int cpu;
 
+	uz->pcp_batch = UNMAPPED_PCP_BATCH;
 	uz->pcp = alloc_percpu(struct unmapped_pcp);
 	if (!uz->pcp)
 		return -ENOMEM;

@@ -11,6 +11,7 @@
  */
 
 #include <linux/atomic.h>
+#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -25,7 +26,10 @@
 /* Blocks per flush: with 16, 1 GiB takes about 36 flushes. */
 #define REFILL_MAX_BLOCKS	16
 
-/* A refill takes at most this fraction (1/128) of a node's memory. */
+/*
+ * A background refill, and what it waits to fall below, are at most this
+ * fraction (1/128) of a node's memory together, or else a single block.
+ */
 #define REFILL_NODE_SHARE	128
 
 VISIBLE_IF_KUNIT struct page *unmapped_source_alloc(gfp_t gfp,
@@ -56,11 +60,12 @@ gfp_t unmapped_source_gfp(gfp_t gfp)
  * unmapped_no_reclaim_gfp() - flags for more memory than was asked for
  * @gfp: from unmapped_source_gfp().
  *
- * Return: flags for memory that is free without direct reclaim or compaction.
+ * Return: flags for memory that is free. Neither the caller nor kswapd reclaims
+ * or compacts memory for it.
  */
 gfp_t unmapped_no_reclaim_gfp(gfp_t gfp)
 {
-	gfp &= ~(__GFP_DIRECT_RECLAIM | __GFP_RETRY_MAYFAIL | __GFP_HIGH);
+	gfp &= ~(__GFP_RECLAIM | __GFP_RETRY_MAYFAIL | __GFP_HIGH);
 	return gfp | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC;
 }
 
@@ -76,6 +81,12 @@ static void refill_failed(struct page *page, unsigned int order, int err)
 	free_frozen_pages(page, order);
 }
 
+/* Without any reclaim, slab would not even take its locks. */
+static gfp_t own_gfp(gfp_t gfp)
+{
+	return (gfp & GFP_RECLAIM_MASK) | __GFP_KSWAPD_RECLAIM;
+}
+
 /* Take a chunk, and remove it from the direct map without a TLB flush. */
 static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 			      nodemask_t *nodemask)
@@ -88,7 +99,7 @@ static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 	if (!page)
 		return NULL;
 
-	if (unmapped_own(page, order, gfp & GFP_RECLAIM_MASK, &first)) {
+	if (unmapped_own(page, order, own_gfp(gfp), &first)) {
 		unmapped_count_event(UNMAPPED_REFILL_FAIL);
 		free_frozen_pages(page, order);
 		return NULL;
@@ -159,6 +170,83 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 	return page;
 }
 
+/* === What can be spared ================================================== */
+
+VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
+						enum zone_watermarks wmark,
+						gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_can_spare, zone, order,
+				   wmark, gfp);
+
+	return zone_watermark_ok(zone, order, wmark_pages(zone, wmark),
+				 gfp_zone(gfp), ALLOC_DEFAULT);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_can_spare);
+
+/* At most @max, and less if no chunk of @max or more is free. */
+static int largest_free_order(const struct zone *zone, int max)
+{
+	int order = NR_PAGE_ORDERS - 1;
+
+	while (order > 0 && !data_race(zone->free_area[order].nr_free))
+		order--;
+	return min(order, max);
+}
+
+/**
+ * unmapped_refill_spare() - the largest chunk that is free and can be spared
+ * @gfp: from unmapped_no_reclaim_gfp().
+ * @nid: node to allocate from.
+ * @nodemask: nodes that are allowed, NULL for all.
+ * @min: the lowest order that is of use.
+ * @max: the highest order that is of use.
+ *
+ * A zone can spare what leaves it above its low watermark. To ask first is
+ * cheaper than to try each order.
+ *
+ * Context: Any context.
+ * Return: the order, -1 if there is no such chunk.
+ */
+int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
+			  unsigned int min, unsigned int max)
+{
+	int order, best = (int)min - 1;
+	struct zoneref *z;
+	struct zone *zone;
+
+	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(nid, gfp),
+					gfp_zone(gfp), nodemask) {
+		if (cpusets_enabled() && !cpuset_zone_allowed(zone, gfp))
+			continue;
+		order = largest_free_order(zone, max);
+		while (order > best && !unmapped_refill_can_spare(zone, order,
+								  WMARK_LOW, gfp))
+			order--;
+		best = max(best, order);
+	}
+	return best < (int)min ? -1 : best;
+}
+
+/*
+ * More than what was requested must leave the zone that it comes from above its
+ * high watermark, so that nothing has to be reclaimed for it.
+ */
+static bool can_spare_block(gfp_t gfp, int nid, nodemask_t *nodemask)
+{
+	struct zoneref *z;
+	struct zone *zone;
+
+	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(nid, gfp),
+					gfp_zone(gfp), nodemask)
+		if (unmapped_refill_can_spare(zone, PMD_ORDER, WMARK_LOW, gfp))
+			return unmapped_refill_can_spare(zone, PMD_ORDER,
+							 WMARK_HIGH, gfp);
+	return false;
+}
+
+/* === Blocks ============================================================== */
+
 /*
  * Add @nr blocks to the cache, or fewer if no more are free. 2^@order pages of
  * the first one are handed out, none if @order is -1.
@@ -171,6 +259,9 @@ static struct page *add_blocks(gfp_t gfp, int order, int nid,
 
 	nr = min(nr, ARRAY_SIZE(pages));
 	while (got < nr) {
+		/* Nobody has requested this one. */
+		if ((got || order < 0) && !can_spare_block(gfp, nid, nodemask))
+			break;
 		pages[got] = get_chunk(gfp, PMD_ORDER, nid, nodemask);
 		if (!pages[got])
 			break;
@@ -192,7 +283,8 @@ static unsigned int max_batch(int nid)
 	unsigned long share = node_present_pages(nid) / REFILL_NODE_SHARE /
 			      UNMAPPED_BLOCK_PAGES;
 
-	return clamp(share, 1UL, (unsigned long)REFILL_MAX_BLOCKS);
+	/* See low_water(): up to half as many are left. */
+	return clamp(share * 2 / 3, 1UL, (unsigned long)REFILL_MAX_BLOCKS);
 }
 
 /* Was the last refill recent enough to indicate current demand? */
@@ -200,6 +292,46 @@ static bool is_recent(const struct unmapped_node *node)
 {
 	return time_before(jiffies, READ_ONCE(node->refilled) + HZ);
 }
+
+/*
+ * What was given back because it was idle is needed again. If that was soon, wait
+ * longer the next time: each time, the direct map is changed twice, and maybe a
+ * 1 GiB entry split and made again.
+ */
+static void adapt_idle_period(struct unmapped_node *node)
+{
+	unsigned long idle = jiffies - node->released;
+
+	lockdep_assert_held(&node->refill_lock);
+
+	if (!node->gave_back)
+		return;
+	node->gave_back = false;
+	if (idle < 2 * node->idle_period)
+		WRITE_ONCE(node->idle_period, min(2 * node->idle_period,
+						  UNMAPPED_IDLE_PERIOD_MAX));
+	else if (idle > 16 * node->idle_period)
+		WRITE_ONCE(node->idle_period, UNMAPPED_IDLE_PERIOD);
+}
+
+/**
+ * unmapped_refill_idle() - note that idle memory was looked for
+ * @node: the node.
+ * @nr_pages: number of pages that were found and given back.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages)
+{
+	guard(mutex)(&node->refill_lock);
+	if (nr_pages) {
+		node->gave_back = true;
+		node->released = jiffies;
+	}
+	if (time_after_eq(jiffies, node->refilled + UNMAPPED_IDLE_PERIOD))
+		WRITE_ONCE(node->batch, 1);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_idle);
 
 /**
  * unmapped_refill_demand() - how many blocks the background refill should take
@@ -219,6 +351,8 @@ VISIBLE_IF_KUNIT unsigned int unmapped_refill_demand(struct unmapped_node *node)
 
 	if (is_recent(node))
 		batch = min(2 * node->batch, max_batch(node->nid));
+	else
+		adapt_idle_period(node);
 	WRITE_ONCE(node->batch, batch);
 	WRITE_ONCE(node->refilled, jiffies);
 	return batch;
@@ -329,5 +463,6 @@ void __init unmapped_refill_init(struct unmapped_node *node)
 	mutex_init(&node->refill_lock);
 	node->batch = 1;
 	node->refilled = jiffies - HZ;
+	node->idle_period = UNMAPPED_IDLE_PERIOD;
 	INIT_WORK(&node->refill_work, refill_work);
 }

@@ -211,6 +211,7 @@ unsigned long unmapped_alloc_releasable(void)
 	}
 	return nr;
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_releasable);
 
 static unsigned long nr_releasable_node(int nid)
 {
@@ -278,6 +279,7 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest,
 		if (freed < nr_pages)
 			freed += break_blocks(&uz[i], min, nr_pages - freed);
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_reclaim);
 
 /* === Shrinker ============================================================ */
 
@@ -305,24 +307,25 @@ static unsigned long scan_releasable(struct shrinker *shrinker,
 
 /* === Idle ================================================================ */
 
-static void release_idle(struct unmapped_zone *uz)
+/* Give back what was not needed in the last period. Returns how many pages. */
+static unsigned long release_idle(struct unmapped_zone *uz)
 {
+	/* A CPU that reuses a page of its own list takes none from the zone. */
+	bool used = unmapped_pcp_drain_unused(uz);
 	unsigned long nr_idle;
-	bool taken;
 
 	scoped_guard(spinlock_irqsave, &uz->lock) {
-		taken = uz->nr_taken != uz->nr_taken_before;
+		used |= uz->nr_taken != uz->nr_taken_before;
 		uz->nr_taken_before = uz->nr_taken;
 		nr_idle = uz->nr_idle;
 		uz->nr_idle = uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER];
 	}
 
-	if (!taken) {
-		unmapped_pcp_drain(uz);
-		unmapped_release_zone(uz, ULONG_MAX, true);
-	} else if (nr_idle) {
-		unmapped_release_zone(uz, nr_idle << PMD_ORDER, false);
-	}
+	if (!used)
+		return unmapped_release_zone(uz, ULONG_MAX, true);
+	if (!nr_idle)
+		return 0;
+	return unmapped_release_zone(uz, nr_idle << PMD_ORDER, false);
 }
 
 static bool owns_memory(struct unmapped_node *node)
@@ -340,14 +343,15 @@ static void idle_work(struct work_struct *work)
 	struct unmapped_node *node = container_of(to_delayed_work(work),
 						  struct unmapped_node,
 						  idle_work);
+	unsigned long freed = 0;
 	int i;
 
-	scoped_guard(mutex, &node->refill_lock)
-		if (time_after_eq(jiffies, node->refilled + UNMAPPED_IDLE_PERIOD))
-			WRITE_ONCE(node->batch, 1);
-
-	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		release_idle(&node->zones[i]);
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
+		unmapped_pcp_update(&node->zones[i],
+				    &NODE_DATA(node->nid)->node_zones[i]);
+		freed += release_idle(&node->zones[i]);
+	}
+	unmapped_refill_idle(node, freed);
 
 	if (owns_memory(node))
 		unmapped_idle_wake(node);

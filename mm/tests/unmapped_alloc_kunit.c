@@ -53,8 +53,11 @@ static struct {
 	struct page *area;	/* if set, hand out pieces of this ... */
 	unsigned int left;	/* ... while this many pages of it are left */
 	unsigned int level;	/* direct map level of the last page */
-	unsigned int nr_hard;	/* requests that may reclaim, ... */
+	unsigned int nr_asked;	/* requests to the page allocator, ... */
+	unsigned int nr_wake;	/* ... those of them that may wake kswapd, ... */
+	unsigned int nr_hard;	/* ... those that may reclaim, ... */
 	unsigned int hard_order; /* ... and the last one's order */
+	enum zone_watermarks can_spare; /* zones are above this watermark only */
 	unsigned int fail_at;	/* set_direct_map fails at this page ... */
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
@@ -203,6 +206,8 @@ static struct page *fake_source_alloc(gfp_t gfp, unsigned int order, int nid,
 {
 	struct page *page;
 
+	ctl.nr_asked++;
+	ctl.nr_wake += !!(gfp & __GFP_KSWAPD_RECLAIM);
 	if (gfp & __GFP_DIRECT_RECLAIM) {
 		ctl.nr_hard++;
 		ctl.hard_order = order;
@@ -809,6 +814,53 @@ static void unmapped_test_collapse_late(struct kunit *test)
 	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
 }
 
+static int compare_pages(const void *a, const void *b)
+{
+	struct page *const *x = a, *const *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* An area in between, which somebody else has split, stays as it is. */
+static void unmapped_test_collapse_own_only(struct kunit *test)
+{
+	struct page *area[3], *chunk[3];
+	unsigned int noreclaim;
+	int i, j;
+
+	for (i = 0; i < 3; i++) {
+		area[i] = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, area[i]);
+	}
+	sort(area, 3, sizeof(area[0]), compare_pages, NULL);
+	if (direct_map_level(area[1]) < 2)
+		kunit_skip(test, "no large entries to look at");
+	KUNIT_EXPECT_EQ(test, unmapped_set_direct_map(area[1], 1, false), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_set_direct_map(area[1], 1, true), 0);
+
+	for (i = 0; i < 3; i += 2) {
+		split_page(area[i], PMD_ORDER);
+		use_area(test, area[i], 8);
+		chunk[i] = alloc_or_fail(test, 3);
+	}
+	for (i = 0; i < 3; i += 2) {
+		unmapped_pages_free(chunk[i], 3);
+		for (j = 8; j < UNMAPPED_BLOCK_PAGES; j++)
+			__free_page(area[i] + j);
+	}
+
+	noreclaim = memalloc_noreclaim_save();
+	KUNIT_EXPECT_EQ(test, drain_all(), 16);
+	memalloc_noreclaim_restore(noreclaim);
+	unmapped_collapse_wait();
+	KUNIT_EXPECT_GE(test, direct_map_level(area[0]), 2);
+	KUNIT_EXPECT_EQ(test, direct_map_level(area[1]), 1);
+	KUNIT_EXPECT_GE(test, direct_map_level(area[2]), 2);
+
+	unmapped_collapse_now(&area[1], 1);
+	__free_pages(area[1], PMD_ORDER);
+}
+
 static void unmapped_test_fragments_become_block(struct kunit *test)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
@@ -1084,8 +1136,8 @@ static void unmapped_test_demand(struct kunit *test)
 		KUNIT_EXPECT_LE(test, batch, 2 * before);
 		before = batch;
 	}
-	/* It doubles more than once if 1/128 of the node is three blocks. */
-	if (node_present_pages(node->nid) >= 3 * 128 * UNMAPPED_BLOCK_PAGES)
+	/* It doubles more than once if 1/128 of the node is five blocks. */
+	if (node_present_pages(node->nid) >= 5 * 128 * UNMAPPED_BLOCK_PAGES)
 		KUNIT_EXPECT_GT(test, batch, 2);
 	node->refilled = jiffies - 2 * HZ;
 	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
@@ -1204,8 +1256,8 @@ static void unmapped_test_background(struct kunit *test)
 	struct unmapped_count count;
 	unsigned long flushes;
 
-	/* The work item has no stubs; 1/128 of the node is the limit. */
-	if (node_present_pages(node->nid) < 2 * 128 * UNMAPPED_BLOCK_PAGES)
+	/* The work item has no stubs; 1/192 of the node is the limit. */
+	if (node_present_pages(node->nid) < 3 * 128 * UNMAPPED_BLOCK_PAGES)
 		kunit_skip(test, "the node is too small for two blocks at once");
 
 	enable_work(&node->refill_work);
@@ -1262,6 +1314,60 @@ static void unmapped_test_idle(struct kunit *test)
 	disable_delayed_work_sync(&node->idle_work);
 }
 
+/* A page that a CPU takes from and puts on its list again and again is needed. */
+static void unmapped_test_idle_pcp(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct unmapped_node *node = unmapped_node(page_to_nid(page));
+
+	enable_delayed_work(&node->idle_work);
+	unmapped_pages_free(page, 0);
+	run_idle_work(node);
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	run_idle_work(node);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	run_idle_work(node);
+	expect_count(test, 0, 0);
+	disable_delayed_work_sync(&node->idle_work);
+}
+
+/* What is needed again soon after it was given back is kept for longer. */
+static void unmapped_test_idle_period(struct kunit *test)
+{
+	struct unmapped_node *node = unmapped_node(numa_mem_id());
+	unsigned long before;
+
+	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	unmapped_refill_idle(node, 1);
+	guard(mutex)(&node->refill_lock);
+	node->idle_period = UNMAPPED_IDLE_PERIOD;
+	node->refilled = jiffies - 2 * HZ;
+	unmapped_refill_demand(node);
+	KUNIT_EXPECT_EQ(test, node->idle_period, 2 * UNMAPPED_IDLE_PERIOD);
+
+	/* Only once for each time. */
+	node->refilled = jiffies - 2 * HZ;
+	unmapped_refill_demand(node);
+	KUNIT_EXPECT_EQ(test, node->idle_period, 2 * UNMAPPED_IDLE_PERIOD);
+
+	node->gave_back = true;
+	node->released = jiffies - 17 * node->idle_period;
+	node->refilled = jiffies - 2 * HZ;
+	unmapped_refill_demand(node);
+	KUNIT_EXPECT_EQ(test, node->idle_period, UNMAPPED_IDLE_PERIOD);
+
+	do {
+		before = node->idle_period;
+		node->gave_back = true;
+		node->released = jiffies;
+		node->refilled = jiffies - 2 * HZ;
+		unmapped_refill_demand(node);
+	} while (node->idle_period > before);
+	KUNIT_EXPECT_EQ(test, before, UNMAPPED_IDLE_PERIOD_MAX);
+	node->idle_period = UNMAPPED_IDLE_PERIOD;
+	node->batch = 1;
+}
+
 /* Blocks that arrived after an idle run have not been idle for a period. */
 static void unmapped_test_idle_anew(struct kunit *test)
 {
@@ -1311,6 +1417,85 @@ static void unmapped_test_no_effort_for_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ctl.hard_order, 1);
 	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc(GFP_NOWAIT, 1));
 	KUNIT_EXPECT_EQ(test, ctl.nr_hard, 1);
+}
+
+static bool fake_can_spare(struct zone *zone, int order,
+			   enum zone_watermarks wmark, gfp_t gfp)
+{
+	return wmark <= ctl.can_spare;
+}
+
+static void use_can_spare(struct kunit *test, enum zone_watermarks wmark)
+{
+	ctl.can_spare = wmark;
+	kunit_activate_static_stub(test, unmapped_refill_can_spare,
+				   fake_can_spare);
+}
+
+/* When memory is short, no more is taken than was requested. */
+static void unmapped_test_short(struct kunit *test)
+{
+	struct page *page;
+
+	use_fake_source(test, PMD_ORDER);
+	use_can_spare(test, WMARK_MIN);
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_EQ(test, ctl.nr_asked, 1);
+	KUNIT_EXPECT_EQ(test, ctl.nr_hard, 1);
+	expect_count(test, 1, 0);
+	unmapped_pages_free(page, 0);
+}
+
+/* Between the low and the high watermark, a single block. */
+static void unmapped_test_nearly_short(struct kunit *test)
+{
+	struct page **pages;
+	int i;
+
+	pages = kunit_kcalloc(test, UNMAPPED_BLOCK_PAGES + 1, sizeof(*pages),
+			      GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	use_fake_source(test, PMD_ORDER);
+	use_can_spare(test, WMARK_LOW);
+	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
+	KUNIT_ASSERT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
+							NULL, 1, pages), 1);
+	KUNIT_EXPECT_EQ(test, ctl.nr_asked, 1);
+	KUNIT_EXPECT_EQ(test, ctl.nr_wake, 0);
+	unmapped_pages_free(pages[0], 0);
+	drain_all();
+
+	/* Two blocks are needed, and are taken one by one. */
+	ctl.nr_asked = 0;
+	KUNIT_ASSERT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
+							NULL,
+							UNMAPPED_BLOCK_PAGES + 1,
+							pages),
+			UNMAPPED_BLOCK_PAGES + 1);
+	KUNIT_EXPECT_EQ(test, ctl.nr_asked, 2);
+	for (i = 0; i <= UNMAPPED_BLOCK_PAGES; i++)
+		unmapped_pages_free(pages[i], 0);
+}
+
+/* All per-CPU lists of a zone together are a small part of it. */
+static void unmapped_test_pcp_bound(struct kunit *test)
+{
+	struct unmapped_zone *uz = kunit_kzalloc(test, sizeof(*uz), GFP_KERNEL);
+	struct zone *zone = kunit_kzalloc(test, sizeof(*zone), GFP_KERNEL);
+	unsigned long pages = 256UL * 2 * num_online_cpus();
+
+	KUNIT_ASSERT_NOT_NULL(test, uz);
+	KUNIT_ASSERT_NOT_NULL(test, zone);
+	atomic_long_set(&zone->managed_pages, 10 * pages);
+	unmapped_pcp_update(uz, zone);
+	KUNIT_EXPECT_EQ(test, uz->pcp_batch, 10);
+	atomic_long_set(&zone->managed_pages, pages - 1);
+	unmapped_pcp_update(uz, zone);
+	KUNIT_EXPECT_EQ(test, uz->pcp_batch, 1);
+	atomic_long_set(&zone->managed_pages, 1000 * pages);
+	unmapped_pcp_update(uz, zone);
+	KUNIT_EXPECT_EQ(test, uz->pcp_batch, UNMAPPED_PCP_BATCH);
 }
 
 static void unmapped_test_atomic(struct kunit *test)
@@ -1773,6 +1958,83 @@ static void unmapped_test_break_block(struct kunit *test)
 	expect_present(test, page, PMD_ORDER, true);
 }
 
+/* Eight chunks of order 6, which are all of a block. */
+static void alloc_eighths(struct kunit *test, struct page **eighths)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		eighths[i] = alloc_or_fail(test, PMD_ORDER - 3);
+}
+
+/* The block with the most free pages is broken, not that with the largest chunk. */
+static void unmapped_test_break_emptiest(struct kunit *test)
+{
+	struct page *half = alloc_or_fail(test, PMD_ORDER - 1), *eighths[8];
+	struct page *other_half = alloc_or_fail(test, PMD_ORDER - 1);
+	struct unmapped_zone *uz = unmapped_page_zone(half);
+	int i;
+
+	alloc_eighths(test, eighths);
+	unmapped_pages_free(half, PMD_ORDER - 1);
+	for (i = 0; i < 8; i++)
+		if (i % 4)
+			unmapped_pages_free(eighths[i], PMD_ORDER - 3);
+
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 385));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 1));
+	KUNIT_EXPECT_EQ(test, unmapped_kind(eighths[0]), UNMAPPED_FRAGMENT);
+	KUNIT_EXPECT_EQ(test, unmapped_kind(other_half), UNMAPPED_BLOCK);
+	KUNIT_EXPECT_FALSE(test, unmapped_zone_break_block(uz, 257));
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 256));
+	KUNIT_EXPECT_EQ(test, unmapped_kind(other_half), UNMAPPED_FRAGMENT);
+
+	unmapped_pages_free(other_half, PMD_ORDER - 1);
+	unmapped_pages_free(eighths[0], PMD_ORDER - 3);
+	unmapped_pages_free(eighths[4], PMD_ORDER - 3);
+}
+
+/* Reclaim gets all that is free; a part of a block only if it is worth a split. */
+static void unmapped_test_reclaim(struct kunit *test)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	struct page *eighths[8];
+	int i, nid;
+
+	alloc_eighths(test, eighths);
+	nid = page_to_nid(eighths[0]);
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	unmapped_pages_free(eighths[0], PMD_ORDER - 3);
+	expect_count(test, 448, 512 + 64);
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_releasable(), 512 + 64);
+
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
+	expect_count(test, 448, 64);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
+	expect_count(test, 448, 64);
+
+	for (i = 1; i < 7; i++)
+		unmapped_pages_free(eighths[i], PMD_ORDER - 3);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, false, DEF_PRIORITY);
+	expect_count(test, 64, 448);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
+	expect_count(test, 64, 0);
+	expect_present(test, eighths[0], PMD_ORDER - 3, true);
+
+	unmapped_pages_free(eighths[7], PMD_ORDER - 3);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, false, DEF_PRIORITY);
+	expect_count(test, 0, 0);
+
+	/* The last bit, before somebody is killed. */
+	alloc_eighths(test, eighths);
+	unmapped_pages_free(eighths[0], PMD_ORDER - 3);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, 2);
+	expect_count(test, 448, 0);
+	for (i = 1; i < 8; i++)
+		unmapped_pages_free(eighths[i], PMD_ORDER - 3);
+	memalloc_noreclaim_restore(noreclaim);
+}
+
 /* A split-up block becomes a block again if all of it is freed. */
 static void unmapped_test_broken_block_heals(struct kunit *test)
 {
@@ -2210,6 +2472,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
+	KUNIT_CASE(unmapped_test_collapse_own_only),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
 	KUNIT_CASE(unmapped_test_zone_span),
 	KUNIT_CASE(unmapped_test_zones),
@@ -2228,8 +2491,13 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_background),
 	KUNIT_CASE(unmapped_test_idle),
 	KUNIT_CASE(unmapped_test_idle_anew),
+	KUNIT_CASE(unmapped_test_idle_pcp),
+	KUNIT_CASE(unmapped_test_idle_period),
 	KUNIT_CASE(unmapped_test_exhausted),
 	KUNIT_CASE(unmapped_test_no_effort_for_blocks),
+	KUNIT_CASE(unmapped_test_short),
+	KUNIT_CASE(unmapped_test_nearly_short),
+	KUNIT_CASE(unmapped_test_pcp_bound),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
 	KUNIT_CASE(unmapped_test_unmap_fails_once),
@@ -2255,6 +2523,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
 	KUNIT_CASE(unmapped_test_break_block),
+	KUNIT_CASE(unmapped_test_break_emptiest),
+	KUNIT_CASE(unmapped_test_reclaim),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
 	KUNIT_CASE(unmapped_test_break_in_transit),
 	KUNIT_CASE(unmapped_test_break_twice),
