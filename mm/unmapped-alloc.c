@@ -146,6 +146,7 @@ static struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
  * @nodemask: nodes that are allowed, NULL for all.
  * @nr_pages: how many more pages the caller needs.
  * @no_reclaim: do not reclaim or compact memory.
+ * @empty: a zone that was found empty just now, or NULL.
  */
 struct request {
 	gfp_t gfp;
@@ -154,17 +155,20 @@ struct request {
 	nodemask_t *nodemask;
 	unsigned long nr_pages;
 	bool no_reclaim;
+	const struct unmapped_zone *empty;
 };
 
 /* Take a chunk off the zone's lists; an order-0 page, off the CPU's list. */
 static struct page *take_cached(struct unmapped_node *node,
-				enum zone_type zone, unsigned int order)
+				enum zone_type zone, const struct request *r)
 {
 	struct unmapped_zone *uz = &node->zones[zone];
 	struct page *page;
 
-	if (order)
-		page = unmapped_zone_take(uz, order);
+	if (uz == r->empty || !READ_ONCE(uz->count.owned))
+		return NULL;
+	if (r->order)
+		page = unmapped_zone_take(uz, r->order);
 	else
 		page = unmapped_pcp_take_slow(uz);
 	unmapped_refill_wake(node);
@@ -198,8 +202,7 @@ static struct page *take_zonelist(const struct request *r, bool local)
 		if (cpusets_enabled() &&
 		    !cpuset_zone_allowed(zone, r->gfp | __GFP_HARDWALL))
 			continue;
-		page = take_cached(unmapped_node(nid), zonelist_zone_idx(z),
-				   r->order);
+		page = take_cached(unmapped_node(nid), zonelist_zone_idx(z), r);
 		if (page)
 			return page;
 	}
@@ -236,20 +239,17 @@ static int refill_no_reclaim(const struct request *r, gfp_t gfp,
 	int order = unmapped_refill_spare(gfp, r->nid, r->nodemask, r->order,
 					  PMD_ORDER);
 
-	if (order == PMD_ORDER) {
-		if (refill_blocks(r, gfp, page))
+	while (order >= 0) {
+		if (order < PMD_ORDER)
+			*page = unmapped_refill_fragment(gfp, order, r->order,
+							 r->nid, r->nodemask);
+		else if (refill_blocks(r, gfp, page))
 			return -EINTR;
-		order--;
-	}
-	/* What was there a moment ago may have been taken by others. */
-	while (!*page && order >= (int)r->order) {
-		order = unmapped_refill_spare(gfp, r->nid, r->nodemask,
-					      r->order, order);
-		if (order < 0)
+		/* It may just have been taken by others. */
+		if (*page || order == r->order)
 			break;
-		*page = unmapped_refill_fragment(gfp, order, r->order, r->nid,
-						 r->nodemask);
-		order--;
+		order = unmapped_refill_spare(gfp, r->nid, r->nodemask,
+					      r->order, order - 1);
 	}
 	return 0;
 }
@@ -330,6 +330,7 @@ static struct page *alloc_request(struct request r)
 		r.nodemask = &cpuset_current_mems_allowed;
 
 	page = take_zonelist(&r, true);
+	r.empty = NULL;
 	if (!page && gfpflags_allow_blocking(r.gfp))
 		page = alloc_slow(&r, nodemask);
 	else if (!page)
@@ -371,7 +372,11 @@ static noinline struct page *alloc_single(struct unmapped_zone *uz, gfp_t gfp,
 	struct page *page = unmapped_pcp_take_slow(uz);
 
 	if (unlikely(!page))
-		return alloc_general(gfp, 0, nid, NULL);
+		return alloc_request((struct request) {
+			.gfp = gfp,
+			.nid = nid,
+			.empty = uz,
+		});
 	unmapped_refill_wake(unmapped_node(page_to_nid(page)));
 	return hand_out(page, 0, gfp);
 }

@@ -149,7 +149,8 @@ static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 	guard(spinlock_irqsave)(&unmapped_maps_lock);
 	*first = bitmap_empty(map->owned, UNMAPPED_BLOCK_PAGES);
 	bitmap_set(map->owned, area_offset(page), 1U << order);
-	mark_pageblocks(page, order, PB_unmapped_fragment, true);
+	if (*first || pageblock_order < PMD_ORDER)
+		mark_pageblocks(page, order, PB_unmapped_fragment, true);
 	return 0;
 }
 

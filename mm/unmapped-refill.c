@@ -81,10 +81,10 @@ static void refill_failed(struct page *page, unsigned int order, int err)
 	free_frozen_pages(page, order);
 }
 
-/* Without any reclaim, slab would not even take its locks. */
+/* For 100 bytes, any effort may be made. A block needs no memory. */
 static gfp_t own_gfp(gfp_t gfp)
 {
-	return (gfp & GFP_RECLAIM_MASK) | __GFP_KSWAPD_RECLAIM;
+	return (gfp & GFP_RECLAIM_MASK) | __GFP_RECLAIM;
 }
 
 /* Take a chunk, and remove it from the direct map without a TLB flush. */
@@ -184,12 +184,12 @@ VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_can_spare);
 
-/* At most @max, and less if no chunk of @max or more is free. */
-static int largest_free_order(const struct zone *zone, int max)
+/* At most @max, and less if no chunk of @max or more is free; at least @min. */
+static int largest_free_order(const struct zone *zone, int min, int max)
 {
 	int order = NR_PAGE_ORDERS - 1;
 
-	while (order > 0 && !data_race(zone->free_area[order].nr_free))
+	while (order > min && !data_race(zone->free_area[order].nr_free))
 		order--;
 	return min(order, max);
 }
@@ -219,7 +219,7 @@ int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 					gfp_zone(gfp), nodemask) {
 		if (cpusets_enabled() && !cpuset_zone_allowed(zone, gfp))
 			continue;
-		order = largest_free_order(zone, max);
+		order = largest_free_order(zone, best, max);
 		while (order > best && !unmapped_refill_can_spare(zone, order,
 								  WMARK_LOW, gfp))
 			order--;

@@ -516,7 +516,9 @@ void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 		merge_free_locked(uz, page, from, state);
 		return;
 	}
-	split_chunk_locked(uz, page, from, order, unmapped_kind(page), state);
+	split_chunk_locked(uz, page, from, order,
+			   from == PMD_ORDER ? UNMAPPED_BLOCK : UNMAPPED_FRAGMENT,
+			   state);
 	set_page_private(page, order | state);
 	uz->nr_taken++;
 	uz->count.used += 1UL << order;
