@@ -189,6 +189,7 @@ static int largest_free_order(const struct zone *zone, int min, int max)
 {
 	int order = NR_PAGE_ORDERS - 1;
 
+	/* Only a hint, so the zone's lock is not taken. */
 	while (order > min && !data_race(zone->free_area[order].nr_free))
 		order--;
 	return min(order, max);
