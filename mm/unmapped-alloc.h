@@ -404,6 +404,7 @@ void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
+unsigned long unmapped_nr_page_cache(int nid);
 bool unmapped_refill_can_spare(struct zone *zone, int order,
 			       enum zone_watermarks wmark, gfp_t gfp);
 unsigned long unmapped_move_chunks(struct unmapped_zone *uz, struct page *block,

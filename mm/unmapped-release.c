@@ -15,7 +15,9 @@
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/swap.h>
+#include <linux/vmstat.h>
 
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "internal.h"
@@ -236,6 +238,33 @@ static unsigned long nr_spare(int nid)
 	return nr - min(nr, reserve);
 }
 
+/* Pages of files on the LRU lists, nearly all of which cost no I/O to reclaim. */
+VISIBLE_IF_KUNIT unsigned long unmapped_nr_page_cache(int nid)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_nr_page_cache, nid);
+
+	return node_page_state(NODE_DATA(nid), NR_ACTIVE_FILE) +
+	       node_page_state(NODE_DATA(nid), NR_INACTIVE_FILE);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_nr_page_cache);
+
+/*
+ * A busy system is always short of memory because of its page cache. It must not
+ * lose a large entry for that. If the page cache is smaller than what partly used
+ * blocks can give back, or reclaim has trouble, something else would be swapped
+ * out next.
+ */
+static bool is_worth_splits(int nid, int priority)
+{
+	struct unmapped_zone *uz = unmapped_node(nid)->zones;
+	unsigned long nr = 0;
+	int i;
+
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		nr += nr_free_of(&uz[i], UNMAPPED_BLOCK);
+	return nr > unmapped_nr_page_cache(nid) >> (DEF_PRIORITY - priority);
+}
+
 /* Give back the free part of blocks that have at least @min free pages. */
 static unsigned long break_blocks(struct unmapped_zone *uz, unsigned int min,
 				  unsigned long nr_pages)
@@ -275,7 +304,9 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest,
 		drain_pcps(nid);
 		freed += release_node(nid, nr - freed);
 	}
-	for (i = min(highest, ZONE_NORMAL); split && i >= 0; i--)
+	if (!split || !is_worth_splits(nid, priority))
+		return;
+	for (i = min(highest, ZONE_NORMAL); i >= 0; i--)
 		if (freed < nr_pages)
 			freed += break_blocks(&uz[i], min, nr_pages - freed);
 }

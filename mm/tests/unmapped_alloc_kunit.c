@@ -1996,6 +1996,16 @@ static void unmapped_test_break_emptiest(struct kunit *test)
 	unmapped_pages_free(eighths[4], PMD_ORDER - 3);
 }
 
+static unsigned long large_page_cache(int nid)
+{
+	return 448 + 1;
+}
+
+static unsigned long no_page_cache(int nid)
+{
+	return 0;
+}
+
 /* Reclaim gets all that is free; a part of a block only if it is worth a split. */
 static void unmapped_test_reclaim(struct kunit *test)
 {
@@ -2003,6 +2013,7 @@ static void unmapped_test_reclaim(struct kunit *test)
 	struct page *eighths[8];
 	int i, nid;
 
+	kunit_activate_static_stub(test, unmapped_nr_page_cache, no_page_cache);
 	alloc_eighths(test, eighths);
 	nid = page_to_nid(eighths[0]);
 	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
@@ -2019,8 +2030,13 @@ static void unmapped_test_reclaim(struct kunit *test)
 		unmapped_pages_free(eighths[i], PMD_ORDER - 3);
 	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, false, DEF_PRIORITY);
 	expect_count(test, 64, 448);
+	kunit_activate_static_stub(test, unmapped_nr_page_cache,
+				   large_page_cache);
 	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
+	expect_count(test, 64, 448);
+	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY - 1);
 	expect_count(test, 64, 0);
+	kunit_activate_static_stub(test, unmapped_nr_page_cache, no_page_cache);
 	expect_present(test, eighths[0], PMD_ORDER - 3, true);
 
 	unmapped_pages_free(eighths[7], PMD_ORDER - 3);
