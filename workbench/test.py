@@ -7,14 +7,14 @@ import os
 import sys
 
 from common import TOP, command
-from test import FAILED, GROUPS, ON_REQUEST, PASSED, Suite
+from test import FAILED, GROUPS, PASSED, Suite
 from test.report import Totals, run_group
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="plain")
-    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default all but {', '.join(ON_REQUEST)}")
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default all")
     options = parser.parse_args()
     unknown = [name for name in options.groups if name not in GROUPS]
     if unknown:
@@ -25,10 +25,8 @@ def main():
     if not good:
         sys.exit(f"test: error: {output}")
     totals, suite = Totals(), Suite(options.variant)
-    for name in options.groups or [name for name in GROUPS if name not in ON_REQUEST]:
+    for name in options.groups or GROUPS:
         run_group(name, GROUPS[name], suite, totals)
-    if not options.groups:
-        print(f"\nnot run, only when named: {' '.join(ON_REQUEST)}")
     print(f"\n{totals}")
     sys.exit(1 if totals[FAILED] or not totals[PASSED] else 0)
 

@@ -12,7 +12,15 @@ from .tap import tap_results
 KSELFTESTS = ["unmapped_alloc", "memfd_secret"]
 KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
                   "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
-                  "set_memory_region_test"]
+                  "set_memory_region_test", "kvm_clock_test"]
+
+# In the emulator, the rate of the TSC that the kernel finds early in boot is wrong
+# by 0.24 % in every other run, and is corrected two seconds later. KVM keeps the
+# first one as its guests' rate when the TSC is not constant. Then it takes the
+# rate of the machine for another one and, as it can't scale, leaves the guest's
+# TSC without an offset (kvm_set_tsc_khz() fails, the ratio stays 0). The guest's
+# clock begins at the machine's age: a guest stood still until its clock was that old.
+KVM_TSC = "kvm.tsc_tolerance_ppm=10000"
 
 # A machine with two nodes of one CPU each, the second one small.
 TWO_NODES = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
@@ -89,18 +97,15 @@ def group_unplug(suite):
 def group_kvm(suite):
     """kselftest: KVM's, with guest memory that has no direct map"""
     yield from kvm_results("kvm", suite, KVM_KSELFTESTS)
-    # One CPU: with two, QEMU's emulated SVM was seen to run a guest without the
-    # offset of its TSC, so that its clock told the time since the machine's boot.
-    yield from kvm_results("kvm-clock", suite, ["kvm_clock_test"], cpus=1)
     for name, verdict, detail in kvm_results("kvm-2nodes", suite, ["guest_memfd_test"], *TWO_NODES):
         yield f"2 nodes: {name}", verdict, detail
 
 
-def kvm_results(name, suite, tests, *machine_options, **more):
+def kvm_results(name, suite, tests, *machine_options):
     """A test that leaves out anything has failed. They insist on the TSC as
     clock source, which the kernel trusts in a VM only if it is told to."""
-    machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",), append="tsc=reliable",
-                         share=True, extra=machine_options, **more)
+    machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",),
+                         append=f"tsc=reliable {KVM_TSC}", share=True, extra=machine_options)
     for test in tests:
         lines = machine.results.get(test, [])
         for title, verdict, detail in tap_results(test.replace("+", " "), lines, bare=True):
@@ -174,7 +179,7 @@ def group_guest(suite):
     # One CPU: QEMU delivers an interrupt twice to a guest of its emulated SVM,
     # the second time when it must not, if another CPU needs its thread.
     machine = suite.boot("guest", "guest", [str(200 * suite.patience)], timeout=400, cpus=1, memory=1536,
-                         allow=("clock",), initramfs="initramfs-guest.cpio",
+                         allow=("clock",), append=KVM_TSC, initramfs="initramfs-guest.cpio",
                          answer=lambda machine, qemu: machine.count_secrets(qemu))
     text, found = "\n".join(machine.said), dict(machine.asked)
     told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
