@@ -215,6 +215,15 @@ struct unmapped_node {
 	 * without it.
 	 */
 	unsigned int batch;
+	/**
+	 * @deferred: for how many requests no larger chunk than a page is looked
+	 * for, as there was none. Like @defer_shift accessed without locks.
+	 */
+	unsigned int deferred;
+	/** @defer_shift: 2^@defer_shift - 1 are deferred, 0 if one was found. */
+	unsigned int defer_shift;
+	/** @searched: when it was looked for, in jiffies. */
+	unsigned long searched;
 	/** @refill_work: refills the cache before it is empty. */
 	struct work_struct refill_work;
 	/** @idle_work: gives back memory that is idle. */

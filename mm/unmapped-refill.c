@@ -195,6 +195,36 @@ static int largest_free_order(const struct zone *zone, int min, int max)
 	return min(order, max);
 }
 
+/*
+ * When only single pages are free, most requests do without the search: as with
+ * compaction that has failed, twice as many each time that it was in vain. Not
+ * for long, because a single page splits an entry of the direct map.
+ */
+#define REFILL_MAX_DEFER_SHIFT	4
+
+static bool search_is_deferred(struct unmapped_node *node)
+{
+	unsigned int left = READ_ONCE(node->deferred);
+
+	if (!left || time_after(jiffies, READ_ONCE(node->searched) + HZ))
+		return false;
+	/* Concurrent callers may count one request for two. */
+	WRITE_ONCE(node->deferred, left - 1);
+	return true;
+}
+
+static void defer_search(struct unmapped_node *node, int found)
+{
+	unsigned int shift = 0;
+
+	if (!found)
+		shift = min(READ_ONCE(node->defer_shift) + 1,
+			    REFILL_MAX_DEFER_SHIFT);
+	WRITE_ONCE(node->defer_shift, shift);
+	WRITE_ONCE(node->deferred, (1U << shift) - 1);
+	WRITE_ONCE(node->searched, jiffies);
+}
+
 /**
  * unmapped_refill_spare() - the largest chunk that is free and can be spared
  * @gfp: from unmapped_no_reclaim_gfp().
@@ -207,14 +237,20 @@ static int largest_free_order(const struct zone *zone, int min, int max)
  * cheaper than to try each order.
  *
  * Context: Any context.
- * Return: the order, -1 if there is no such chunk.
+ * Return: the order, -1 if there is no such chunk. 0 without a search for some
+ * of the requests after one that found no more than that.
  */
 int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 			  unsigned int min, unsigned int max)
 {
+	struct unmapped_node *node = unmapped_node(nid);
+	bool all = !min && max == PMD_ORDER;
 	int order, best = (int)min - 1;
 	struct zoneref *z;
 	struct zone *zone;
+
+	if (all && search_is_deferred(node))
+		return 0;
 
 	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(nid, gfp),
 					gfp_zone(gfp), nodemask) {
@@ -226,6 +262,8 @@ int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 			order--;
 		best = max(best, order);
 	}
+	if (all)
+		defer_search(node, best);
 	return best < (int)min ? -1 : best;
 }
 

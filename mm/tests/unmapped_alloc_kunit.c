@@ -59,6 +59,7 @@ static struct {
 	unsigned int nr_hard;	/* ... those that may reclaim, ... */
 	unsigned int hard_order; /* ... and the last one's order */
 	enum zone_watermarks can_spare; /* zones are above this watermark only */
+	unsigned int nr_looked;	/* how often that was asked of a zone */
 	unsigned int fail_at;	/* set_direct_map fails at this page ... */
 	bool fail_valid;	/* ... when asked for this */
 	bool fail_both;		/* ... or for either */
@@ -1479,6 +1480,53 @@ static void unmapped_test_nearly_short(struct kunit *test)
 		unmapped_pages_free(pages[i], 0);
 }
 
+static bool fake_only_singles(struct zone *zone, int order,
+			      enum zone_watermarks wmark, gfp_t gfp)
+{
+	ctl.nr_looked++;
+	return !order;
+}
+
+/* Did a request for a page look for more? */
+static bool looked_for_more(struct kunit *test, struct page **page)
+{
+	unsigned int before = ctl.nr_looked;
+
+	*page = alloc_or_fail(test, 0);
+	return ctl.nr_looked != before;
+}
+
+/*
+ * When only single pages are free, few requests look for more, but not for long,
+ * and a block is found soon when there is one again.
+ */
+static void unmapped_test_deferred_search(struct kunit *test)
+{
+	struct unmapped_node *node = unmapped_node(numa_node_id());
+	unsigned int i, nr = 0, nr_looked = 0;
+	struct unmapped_count count;
+
+	kunit_activate_static_stub(test, unmapped_refill_can_spare,
+				   fake_only_singles);
+	while (nr < 64)
+		nr_looked += looked_for_more(test, &ctl.kept[nr++]);
+	KUNIT_EXPECT_LE(test, nr_looked, 16);
+	expect_count(test, nr, 0);
+
+	WRITE_ONCE(node->searched, jiffies - 2 * HZ);
+	KUNIT_EXPECT_TRUE(test, looked_for_more(test, &ctl.kept[nr++]));
+
+	kunit_deactivate_static_stub(test, unmapped_refill_can_spare);
+	use_can_spare(test, WMARK_HIGH);
+	for (i = 0; i < 16; i++)
+		ctl.kept[nr++] = alloc_or_fail(test, 0);
+	count_all(&count);
+	KUNIT_EXPECT_GT(test, count.cached, 0);
+
+	while (nr)
+		unmapped_pages_free(ctl.kept[--nr], 0);
+}
+
 /* All per-CPU lists of a zone together are a small part of it. */
 static void unmapped_test_pcp_bound(struct kunit *test)
 {
@@ -2438,10 +2486,14 @@ static void unmapped_test_suite_exit(struct kunit_suite *suite)
 
 static int unmapped_test_init(struct kunit *test)
 {
+	int nid;
+
 	if (!unmapped_alloc_available())
 		kunit_skip(test, "the allocator is not available on this boot");
 
 	memset(&ctl, 0, sizeof(ctl));
+	for_each_online_node(nid)
+		WRITE_ONCE(unmapped_node(nid)->deferred, 0);
 	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
 	drain_all();
 	expect_count(test, 0, 0);
@@ -2515,6 +2567,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_no_effort_for_blocks),
 	KUNIT_CASE(unmapped_test_short),
 	KUNIT_CASE(unmapped_test_nearly_short),
+	KUNIT_CASE(unmapped_test_deferred_search),
 	KUNIT_CASE(unmapped_test_pcp_bound),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
