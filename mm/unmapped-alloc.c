@@ -44,7 +44,7 @@
  * 3. unmapped_maps_lock in unmapped-owner.c, interrupts off
  *
  * Under 2, locks of the slab and page allocators are taken for the bitmap that
- * is allocated when a block is split up (GFP_NOWAIT).
+ * is allocated when a block is split up (GFP_NOWAIT), and those of a workqueue.
  *
  * These nest neither with locks 2 and 3 nor with each other:
  *
@@ -64,8 +64,8 @@
  * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
  * CPU; a pointer for each 2 MiB of memory; once the allocator is used, an mm and
  * its page tables for each CPU, about 22 KiB; 96 bytes for each area that ever
- * had fragments. Nothing in struct page; two bits for each pageblock, in a word
- * that has them to spare.
+ * had fragments. Nothing in struct page; three bits for each pageblock, in a
+ * word that has them to spare.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -429,8 +429,9 @@ static struct page *alloc_mpol(gfp_t gfp, unsigned int order,
 			.nodemask = nodemask,
 			.no_reclaim = true,
 		});
-		nodemask = NULL;
 	}
+	if (pol->mode == MPOL_PREFERRED_MANY)
+		nodemask = NULL;
 	if (!page)
 		page = alloc_pages_from(gfp, order, nid, nodemask);
 	return page;
@@ -752,6 +753,7 @@ void unmapped_alloc_catch(struct page *page, unsigned int order,
 	unmapped_charge_cache(1);
 	put_single(page, batch);
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_catch);
 
 /**
  * unmapped_alloc_free_batch() - free pages collected by unmapped_alloc_catch()
@@ -768,6 +770,7 @@ void unmapped_alloc_free_batch(struct llist_node *batch)
 	while (batch)
 		batch = unmapped_pcp_put_run(batch);
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_free_batch);
 
 /* === Boot ================================================================ */
 
@@ -802,6 +805,9 @@ static struct unmapped_node * __init alloc_node(int nid)
 		init_irq_work(&node->zones[i].deferred_work, put_deferred);
 		if (unmapped_pcp_init(&node->zones[i]))
 			goto fail;
+		if (node_online(nid))
+			unmapped_pcp_update(&node->zones[i],
+					    &NODE_DATA(nid)->node_zones[i]);
 	}
 	return node;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Unmapped page allocator: declarations shared by its own files, its tests and
- * the page allocator. For the public interface, see <linux/unmapped_alloc.h>.
+ * the rest of mm/. For the public interface, see <linux/unmapped_alloc.h>.
  */
 #ifndef __MM_UNMAPPED_ALLOC_H
 #define __MM_UNMAPPED_ALLOC_H
@@ -45,6 +45,10 @@ enum unmapped_kind {
 	UNMAPPED_NR_KINDS,
 	UNMAPPED_NONE = UNMAPPED_NR_KINDS,
 };
+
+/* What can be given back: whole blocks, fragments. */
+#define UNMAPPED_BLOCKS		BIT(UNMAPPED_BLOCK)
+#define UNMAPPED_FRAGMENTS	BIT(UNMAPPED_FRAGMENT)
 
 /* Rare events, shown in debugfs. */
 enum unmapped_event {
@@ -324,10 +328,10 @@ bool unmapped_alloc_check(int nid);
 int unmapped_release_init(void);
 void unmapped_release_init_node(struct unmapped_node *node);
 unsigned long unmapped_release_zone(struct unmapped_zone *uz,
-				    unsigned long nr_pages, bool all);
+				    unsigned long nr_pages, unsigned int kinds);
 unsigned long unmapped_alloc_drain(int nid);
 unsigned long unmapped_alloc_releasable(void);
-void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 			    unsigned long nr_pages, bool split, int priority);
 
 /* unmapped-refill.c: taking memory from the page allocator */
@@ -371,7 +375,7 @@ unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 void unmapped_zone_put(struct unmapped_zone *uz, struct page *page,
 		       unsigned int order);
 void unmapped_zone_put_bulk(struct unmapped_zone *uz, struct llist_node *list);
-struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool all,
+struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
 				   unsigned int *order, bool *zeroed);
 void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool zeroed);
@@ -563,7 +567,7 @@ static inline void unmapped_alloc_release_range(unsigned long start,
 {
 }
 
-static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 					  unsigned long nr_pages, bool split,
 					  int priority)
 {

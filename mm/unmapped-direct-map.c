@@ -112,11 +112,11 @@ VISIBLE_IF_KUNIT void unmapped_collapse_now(struct page **pages,
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
 
 /*
- * Where entries remain to be collapsed: a bit of the pageblocks in question,
- * because reclaim has no memory to record them, all of which are between two
- * page frame numbers. Other entries are left alone: somebody may have split them
- * on purpose. Both numbers are protected by collapse_lock, inside which no lock
- * nests.
+ * Where entries remain to be collapsed. Reclaim has no memory to record that, so
+ * it sets a bit of the pageblock. All pageblocks with this bit are between two
+ * page frame numbers, which are protected by collapse_lock. No lock nests inside
+ * it. Other entries are left alone: set_memory_4k() and the like split some on
+ * purpose.
  */
 static DEFINE_SPINLOCK(collapse_lock);
 static unsigned long collapse_start = ULONG_MAX;

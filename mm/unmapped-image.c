@@ -35,7 +35,7 @@
 
 /* === Pages by consumer =================================================== */
 
-/* Only for messages; what does not fit is added to the last one. */
+/* Only for messages; further consumers are counted with the last. */
 #define MAX_CONSUMERS	4
 
 /**
@@ -70,7 +70,8 @@ static const char *consumer_name(struct folio *folio, struct page *page)
 	/* memory_failure() keeps a reference for good. */
 	if (PageHWPoison(page))
 		return "poisoned";
-	return mapping ? mapping->host->i_sb->s_type->name : "kernel";
+		/* The kernel's own, or removed from its file while it is in use. */
+	return mapping ? mapping->host->i_sb->s_type->name : "no file";
 }
 
 static void count_page(struct consumer *consumers, struct page *page)
@@ -96,21 +97,27 @@ static void count_pageblock(struct consumer *consumers, unsigned long pfn)
 
 	for (i = 0; i < pageblock_nr_pages; i++)
 		count_page(consumers, page + i);
-	cond_resched();
+}
+
+static void count_zone(struct consumer *consumers, const struct zone *zone)
+{
+	unsigned long pfn = pageblock_start_pfn(zone->zone_start_pfn);
+
+	for (; pfn < zone_end_pfn(zone); pfn += pageblock_nr_pages) {
+		count_pageblock(consumers, pfn);
+		cond_resched();
+	}
 }
 
 static void show_consumers(void)
 {
 	struct consumer consumers[MAX_CONSUMERS] = {};
 	struct zone *zone;
-	unsigned long pfn;
 	int i;
 
 	get_online_mems();
 	for_each_populated_zone(zone)
-		for (pfn = pageblock_start_pfn(zone->zone_start_pfn);
-		     pfn < zone_end_pfn(zone); pfn += pageblock_nr_pages)
-			count_pageblock(consumers, pfn);
+		count_zone(consumers, zone);
 	put_online_mems();
 
 	for (i = 0; i < MAX_CONSUMERS && consumers[i].nr_pages; i++)
@@ -189,19 +196,34 @@ static bool show_holder(struct task_struct *process)
 	return holder.nr_pages;
 }
 
+/* Let others run. Returns false if that process ended and has no next one. */
+static bool leave_rcu_for_a_moment(struct task_struct *process)
+{
+	bool alive;
+
+	get_task_struct(process);
+	rcu_read_unlock();
+	cond_resched();
+	rcu_read_lock();
+	alive = pid_alive(process);
+	put_task_struct(process);
+	return alive;
+}
+
 static void show_holders(void)
 {
 	struct task_struct *process;
 	int nr = 0;
 
-	guard(rcu)();
+	rcu_read_lock();
 	for_each_process(process) {
 		if (process->flags & PF_KTHREAD)
 			continue;
 		nr += show_holder(process);
-		if (nr == MAX_HOLDERS)
+		if (nr == MAX_HOLDERS || !leave_rcu_for_a_moment(process))
 			break;
 	}
+	rcu_read_unlock();
 }
 
 /* === Preparation ========================================================= */
@@ -235,10 +257,9 @@ static void drain_node(int nid)
 	unmapped_alloc_drain(nid);
 }
 
-int unmapped_image_prepare(void)
+int unmapped_image_check(void)
 {
 	struct unmapped_count count;
-	int nid;
 
 	if (!unmapped_alloc_available())
 		return 0;
@@ -253,6 +274,15 @@ int unmapped_image_prepare(void)
 		show_holders();
 		return -EBUSY;
 	}
+	return 0;
+}
+
+int unmapped_image_prepare(void)
+{
+	int nid, err = unmapped_image_check();
+
+	if (err || !unmapped_alloc_available())
+		return err;
 
 	for_each_online_node(nid)
 		drain_node(nid);

@@ -13,8 +13,8 @@
  * - what is freed later, by a work item, since it can't be mapped in the context
  *   of a free.
  *
- * The free part of a partly used block stays. It would be of no use, because the
- * used pages are in the same pageblock.
+ * The free part of a partly used block stays. It would be of no use where the
+ * used pages are in the same pageblock, as they are with pageblocks of PMD size.
  */
 
 #include <linux/gfp.h>

@@ -230,7 +230,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_disown);
  */
 void unmapped_fragments_to_block(struct page *page)
 {
-	/* Nobody can free a page of the area meanwhile: all of them are free. */
+	/* No page of the area can be freed concurrently: all of them are free. */
 	mark_pageblocks(page, PMD_ORDER, PB_unmapped_block, true);
 	disown_fragment(page, PMD_ORDER);
 }

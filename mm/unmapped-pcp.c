@@ -17,6 +17,7 @@
 
 #include <kunit/visibility.h>
 
+#include "page_alloc.h"
 #include "unmapped-alloc.h"
 
 /* Add @list, which ends with @last, to the front of a per-CPU list. */
@@ -139,13 +140,25 @@ static noinline void shorten(struct unmapped_zone *uz)
 	unmapped_zone_put_bulk(uz, surplus);
 }
 
+/*
+ * Lists are drained after a pageblock is isolated. Its pages must not get on one
+ * after that, which the list's lock is for: whoever holds it before the drain is
+ * drained, and whoever holds it later knows that pageblocks are isolated.
+ */
 static __always_inline
-void put(struct unmapped_zone *uz, struct llist_node *list,
-	 struct llist_node *last, unsigned int nr)
+void put(struct unmapped_zone *uz, const struct zone *zone,
+	 struct llist_node *list, struct llist_node *last, unsigned int nr)
 {
 	unsigned long flags;
 	struct unmapped_pcp *pcp = unmapped_pcp_lock(uz, &flags);
 	unsigned int count;
+
+	if (unlikely(has_isolated_pageblocks(zone))) {
+		unmapped_pcp_unlock(pcp, flags);
+		last->next = NULL;
+		unmapped_zone_put_bulk(uz, list);
+		return;
+	}
 
 	add_locked(pcp, list, last, nr);
 	WRITE_ONCE(pcp->used, true);
@@ -166,7 +179,7 @@ void put(struct unmapped_zone *uz, struct llist_node *list,
 void unmapped_pcp_put(struct unmapped_zone *uz, struct page *page)
 {
 	set_page_private(page, UNMAPPED_ZEROED);
-	put(uz, &page->pcp_llist, &page->pcp_llist, 1);
+	put(uz, page_zone(page), &page->pcp_llist, &page->pcp_llist, 1);
 }
 
 /**
@@ -192,7 +205,7 @@ struct llist_node *unmapped_pcp_put_run(struct llist_node *list)
 		page = llist_entry(node, struct page, pcp_llist);
 	} while (node && page_zone_id(page) == zone_id);
 
-	put(unmapped_page_zone(first), list, last, nr);
+	put(unmapped_page_zone(first), page_zone(first), list, last, nr);
 	return node;
 }
 
@@ -300,7 +313,7 @@ int __init unmapped_pcp_init(struct unmapped_zone *uz)
 {
 	int cpu;
 
-	uz->pcp_batch = UNMAPPED_PCP_BATCH;
+	uz->pcp_batch = 1;
 	uz->pcp = alloc_percpu(struct unmapped_pcp);
 	if (!uz->pcp)
 		return -ENOMEM;

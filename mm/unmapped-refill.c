@@ -57,7 +57,7 @@ gfp_t unmapped_source_gfp(gfp_t gfp)
 }
 
 /**
- * unmapped_no_reclaim_gfp() - flags for more memory than was asked for
+ * unmapped_no_reclaim_gfp() - flags for memory that nobody must reclaim for
  * @gfp: from unmapped_source_gfp().
  *
  * Return: flags for memory that is free. Neither the caller nor kswapd reclaims
@@ -298,7 +298,7 @@ static struct page *add_blocks(gfp_t gfp, int order, int nid,
 
 	nr = min(nr, ARRAY_SIZE(pages));
 	while (got < nr) {
-		/* Nobody has requested this one. */
+		/* The caller may do without this one. */
 		if ((got || order < 0) && !can_spare_block(gfp, nid, nodemask))
 			break;
 		pages[got] = get_chunk(gfp, PMD_ORDER, nid, nodemask);

@@ -42,14 +42,14 @@ struct release {
 };
 
 /* Take the next free chunk and map it. NULL if there is none, or on error. */
-static struct page *get_chunk(struct unmapped_zone *uz, bool all,
+static struct page *get_chunk(struct unmapped_zone *uz, unsigned int kinds,
 			      unsigned int *order, bool *failed)
 {
 	struct page *page;
 	bool zeroed;
 	int err;
 
-	page = unmapped_zone_isolate(uz, all, order, &zeroed);
+	page = unmapped_zone_isolate(uz, kinds, order, &zeroed);
 	if (!page)
 		return NULL;
 
@@ -66,7 +66,7 @@ static struct page *get_chunk(struct unmapped_zone *uz, bool all,
 
 /* Take chunks off the lists and map them. Returns false if that failed. */
 static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
-		    bool all, struct release *r)
+		    unsigned int kinds, struct release *r)
 {
 	unsigned int order;
 	bool failed = false;
@@ -75,7 +75,7 @@ static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
 	r->nr = 0;
 	r->nr_pages = 0;
 	while (r->nr < RELEASE_BATCH && r->nr_pages < nr_pages) {
-		page = get_chunk(uz, all, &order, &failed);
+		page = get_chunk(uz, kinds, &order, &failed);
 		if (!page)
 			break;
 		r->page[r->nr] = page;
@@ -101,13 +101,13 @@ static void give_back(struct unmapped_zone *uz, struct page *page,
  * unmapped_release_zone() - give back free chunks of a zone
  * @uz: the zone.
  * @nr_pages: minimum number of pages to give back, if there are as many.
- * @all: fragments too.
+ * @kinds: UNMAPPED_BLOCKS, UNMAPPED_FRAGMENTS, or both.
  *
  * Context: Process context, may sleep.
  * Return: number of pages given back.
  */
 unsigned long unmapped_release_zone(struct unmapped_zone *uz,
-				    unsigned long nr_pages, bool all)
+				    unsigned long nr_pages, unsigned int kinds)
 {
 	unsigned long freed = 0;
 	struct release r;
@@ -115,7 +115,7 @@ unsigned long unmapped_release_zone(struct unmapped_zone *uz,
 	bool good;
 
 	do {
-		good = collect(uz, nr_pages - freed, all, &r);
+		good = collect(uz, nr_pages - freed, kinds, &r);
 		unmapped_direct_map_collapse(r.page, r.nr);
 		for (i = 0; i < r.nr; i++)
 			give_back(uz, r.page[i], r.order[i]);
@@ -127,15 +127,18 @@ unsigned long unmapped_release_zone(struct unmapped_zone *uz,
 	return freed;
 }
 
-static unsigned long release_node(int nid, unsigned long nr_pages)
+#define ANY_KIND	(UNMAPPED_BLOCKS | UNMAPPED_FRAGMENTS)
+
+/* Give back memory of the zones up to @highest. */
+static unsigned long release_node(int nid, int highest, unsigned long nr_pages)
 {
 	struct unmapped_node *node = unmapped_node(nid);
 	unsigned long freed = 0;
 	int i;
 
-	for (i = UNMAPPED_NR_ZONES - 1; i >= 0 && freed < nr_pages; i--)
+	for (i = highest; i >= 0 && freed < nr_pages; i--)
 		freed += unmapped_release_zone(&node->zones[i],
-					       nr_pages - freed, true);
+					       nr_pages - freed, ANY_KIND);
 	return freed;
 }
 
@@ -159,7 +162,7 @@ static void drain_pcps(int nid)
 unsigned long unmapped_alloc_drain(int nid)
 {
 	drain_pcps(nid);
-	return release_node(nid, ULONG_MAX);
+	return release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_drain);
 
@@ -215,12 +218,12 @@ unsigned long unmapped_alloc_releasable(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_releasable);
 
-static unsigned long nr_releasable_node(int nid)
+static unsigned long nr_releasable_node(int nid, int highest)
 {
 	unsigned long nr = 0;
 	int i;
 
-	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+	for (i = 0; i <= highest; i++)
 		nr += nr_releasable(&unmapped_node(nid)->zones[i]);
 	return nr;
 }
@@ -229,9 +232,9 @@ static unsigned long nr_releasable_node(int nid)
  * kswapd leaves what current demand will need soon, so that a system that is
  * always short of memory does not give back and refill all the time.
  */
-static unsigned long nr_spare(int nid)
+static unsigned long nr_spare(int nid, int highest)
 {
-	unsigned long nr = nr_releasable_node(nid), reserve = 0;
+	unsigned long nr = nr_releasable_node(nid, highest), reserve = 0;
 
 	if (current_is_kswapd())
 		reserve = unmapped_refill_reserve(unmapped_node(nid));
@@ -249,10 +252,9 @@ VISIBLE_IF_KUNIT unsigned long unmapped_nr_page_cache(int nid)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_nr_page_cache);
 
 /*
- * A busy system is always short of memory because of its page cache. It must not
- * lose a large entry for that. If the page cache is smaller than what partly used
- * blocks can give back, or reclaim has trouble, something else would be swapped
- * out next.
+ * A busy system is always short of memory because of its page cache, which is not
+ * worth a large entry. If the page cache is smaller than what partly used blocks
+ * can give back, or reclaim has had no success, the next step would be to swap.
  */
 static bool is_worth_splits(int nid, int priority)
 {
@@ -269,44 +271,59 @@ static bool is_worth_splits(int nid, int priority)
 static unsigned long break_blocks(struct unmapped_zone *uz, unsigned int min,
 				  unsigned long nr_pages)
 {
-	unsigned long freed = 0;
+	unsigned long freed = 0, nr;
 
-	while (freed < nr_pages && unmapped_zone_break_block(uz, min))
-		freed += unmapped_release_zone(uz, ULONG_MAX, true);
+	while (freed < nr_pages && unmapped_zone_break_block(uz, min)) {
+		nr = unmapped_release_zone(uz, ULONG_MAX, UNMAPPED_FRAGMENTS);
+		/* Another CPU was faster, or there are no page tables. */
+		if (!nr)
+			break;
+		freed += nr;
+	}
+	return freed;
+}
+
+static unsigned long release_and_drain(int nid, int highest,
+				       unsigned long nr_pages)
+{
+	unsigned long freed = release_node(nid, highest, nr_pages);
+
+	if (freed < nr_pages) {
+		drain_pcps(nid);
+		freed += release_node(nid, highest, nr_pages - freed);
+	}
 	return freed;
 }
 
 /**
  * unmapped_alloc_reclaim() - give back free memory when memory is short
  * @nid: the node that reclaim looks at.
- * @highest: the highest zone that is of use.
+ * @highest_zone: the highest zone that is of use.
  * @nr_pages: number of pages wanted.
  * @split: may the direct map be split for that?
- * @priority: of reclaim; the lower, the smaller the part of a block can be that
- *	is worth a split: a quarter of it at first.
+ * @priority: DEF_PRIORITY at first, lower the longer reclaim has had no success;
+ *	the lower, the smaller the part of a block can be that is worth a split:
+ *	a quarter of it at first.
  *
  * Called before memory that is in use is reclaimed. Adds to
  * current->reclaim_state. Page tables come from the reserves.
  *
  * Context: Reclaim.
  */
-void unmapped_alloc_reclaim(int nid, enum zone_type highest,
+void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 			    unsigned long nr_pages, bool split, int priority)
 {
 	unsigned int min = max(UNMAPPED_BLOCK_PAGES >> (DEF_PRIORITY + 2 - priority),
 			       1UL);
+	int i, highest = min_t(int, highest_zone, UNMAPPED_NR_ZONES - 1);
 	struct unmapped_zone *uz = unmapped_node(nid)->zones;
-	unsigned long nr = min(nr_pages, nr_spare(nid)), freed;
-	int i;
+	unsigned long freed;
 
-	freed = release_node(nid, nr);
-	if (freed < nr) {
-		drain_pcps(nid);
-		freed += release_node(nid, nr - freed);
-	}
+	freed = release_and_drain(nid, highest,
+				  min(nr_pages, nr_spare(nid, highest)));
 	if (!split || !is_worth_splits(nid, priority))
 		return;
-	for (i = min(highest, ZONE_NORMAL); i >= 0; i--)
+	for (i = highest; i >= 0; i--)
 		if (freed < nr_pages)
 			freed += break_blocks(&uz[i], min, nr_pages - freed);
 }
@@ -318,7 +335,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_reclaim);
 static unsigned long count_releasable(struct shrinker *shrinker,
 				      struct shrink_control *sc)
 {
-	unsigned long nr = nr_spare(sc->nid);
+	unsigned long nr = nr_spare(sc->nid, UNMAPPED_NR_ZONES - 1);
 
 	return nr ? nr : SHRINK_EMPTY;
 }
@@ -326,12 +343,9 @@ static unsigned long count_releasable(struct shrinker *shrinker,
 static unsigned long scan_releasable(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
-	unsigned long freed = release_node(sc->nid, sc->nr_to_scan);
+	unsigned long freed = release_and_drain(sc->nid, UNMAPPED_NR_ZONES - 1,
+						sc->nr_to_scan);
 
-	if (freed < sc->nr_to_scan) {
-		drain_pcps(sc->nid);
-		freed += release_node(sc->nid, sc->nr_to_scan - freed);
-	}
 	sc->nr_scanned = freed;
 	return freed ? freed : SHRINK_STOP;
 }
@@ -353,10 +367,10 @@ static unsigned long release_idle(struct unmapped_zone *uz)
 	}
 
 	if (!used)
-		return unmapped_release_zone(uz, ULONG_MAX, true);
+		return unmapped_release_zone(uz, ULONG_MAX, ANY_KIND);
 	if (!nr_idle)
 		return 0;
-	return unmapped_release_zone(uz, nr_idle << PMD_ORDER, false);
+	return unmapped_release_zone(uz, nr_idle << PMD_ORDER, UNMAPPED_BLOCKS);
 }
 
 static bool owns_memory(struct unmapped_node *node)

@@ -12,7 +12,8 @@
  * it.
  *
  * No function handles more than UNMAPPED_BATCH chunks while it holds the lock,
- * except that those of a single block are counted before it is broken.
+ * except that those of a single block are counted before it is broken, and that
+ * isolated chunks are skipped.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -150,8 +151,11 @@ static bool chunk_isolated(const struct page *page, unsigned int order)
 static void put_free_locked(struct unmapped_zone *uz, struct page *page,
 			    unsigned int order, unsigned long zeroed)
 {
-	bool whole = merge_free_locked(uz, page, order, zeroed);
+	bool whole;
 
+	lockdep_assert_held(&uz->lock);
+
+	whole = merge_free_locked(uz, page, order, zeroed);
 	if (unlikely(chunk_isolated(page, order)) && whole)
 		unmapped_isolated_wake(unmapped_node(page_to_nid(page)));
 }
@@ -560,15 +564,19 @@ static struct page *last_of_kind_locked(struct unmapped_zone *uz,
 				  list_last_entry(list, struct page, buddy_list);
 }
 
-static struct page *last_chunk_locked(struct unmapped_zone *uz, bool all)
+static struct page *last_chunk_locked(struct unmapped_zone *uz,
+				      unsigned int kinds)
 {
-	struct page *page;
+	struct page *page = NULL;
 	int order;
 
 	lockdep_assert_held(&uz->lock);
 
-	page = last_of_kind_locked(uz, UNMAPPED_BLOCK, PMD_ORDER);
-	for (order = PMD_ORDER - 1; !page && all && order >= 0; order--)
+	if (kinds & UNMAPPED_BLOCKS)
+		page = last_of_kind_locked(uz, UNMAPPED_BLOCK, PMD_ORDER);
+	if (!(kinds & UNMAPPED_FRAGMENTS))
+		return page;
+	for (order = PMD_ORDER - 1; !page && order >= 0; order--)
 		page = last_of_kind_locked(uz, UNMAPPED_FRAGMENT, order);
 	return page;
 }
@@ -576,7 +584,7 @@ static struct page *last_chunk_locked(struct unmapped_zone *uz, bool all)
 /**
  * unmapped_zone_isolate() - take the next chunk to give back off the lists
  * @uz: the zone.
- * @all: may it be a fragment?
+ * @kinds: UNMAPPED_BLOCKS, UNMAPPED_FRAGMENTS, or both.
  * @order: set to its order.
  * @zeroed: set to whether all of it is zero.
  *
@@ -587,14 +595,14 @@ static struct page *last_chunk_locked(struct unmapped_zone *uz, bool all)
  * Context: Any context except NMI.
  * Return: the first page, counted as in transit, or NULL.
  */
-struct page *unmapped_zone_isolate(struct unmapped_zone *uz, bool all,
+struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
 				   unsigned int *order, bool *zeroed)
 {
 	struct page *page;
 
 	while (1) {
 		scoped_guard(spinlock_irqsave, &uz->lock) {
-			page = last_chunk_locked(uz, all);
+			page = last_chunk_locked(uz, kinds);
 			if (!page)
 				return NULL;
 			*order = chunk_order(page);
@@ -652,7 +660,7 @@ void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order)
 /* A block with this many free pages is broken without looking for another. */
 #define BREAK_AT_ONCE		(UNMAPPED_BLOCK_PAGES / 8 * 7)
 
-/* Chunks of each order whose blocks are looked at. */
+/* Chunks of each order whose blocks are looked at; the lists can be long. */
 #define BREAK_CANDIDATES	4
 
 static struct page *block_of(struct page *page)
@@ -741,15 +749,22 @@ static void move_chunks(struct unmapped_zone *uz, struct page *block)
 		i = unmapped_move_chunks(uz, block, i);
 }
 
-/*
- * Look at the block of the first chunk of this order, and break it if @want of
- * its pages are free. If not, another chunk is the first one next time. Returns
- * the number of its free pages, 0 if there is no chunk. *@block is set if it was
- * broken.
+/**
+ * struct candidate - the block of those looked at with the most free pages
+ * @chunk: a free chunk of it, NULL if there is none.
+ * @nr_free: number of its free pages.
  */
-static unsigned int try_break_first(struct unmapped_zone *uz,
-				    unsigned int order, unsigned int want,
-				    struct page **block)
+struct candidate {
+	struct page *chunk;
+	unsigned int nr_free;
+};
+
+/*
+ * Look at the block of the first chunk of this order. Another chunk is the first
+ * one next time.
+ */
+static void look_at_first(struct unmapped_zone *uz, unsigned int order,
+			  struct candidate *best)
 {
 	struct list_head *list = &uz->free[UNMAPPED_BLOCK][order];
 	unsigned int nr_free;
@@ -758,33 +773,38 @@ static unsigned int try_break_first(struct unmapped_zone *uz,
 	guard(spinlock_irqsave)(&uz->lock);
 	page = list_first_entry_or_null(list, struct page, buddy_list);
 	if (!page)
-		return 0;
+		return;
 	nr_free = nr_free_around_locked(uz, page);
-	if (nr_free >= want && break_locked(uz, page))
-		*block = block_of(page);
-	else
-		list_move_tail(&page->buddy_list, list);
-	return nr_free;
+	if (nr_free > best->nr_free)
+		*best = (struct candidate){ page, nr_free };
+	list_move_tail(&page->buddy_list, list);
 }
 
 /*
- * The same for a few chunks of each order: a large chunk is likely to be in a
- * block with many free pages. Returns the most free pages that a block has.
+ * Look at the blocks of a few chunks of each order: a large chunk is likely to be
+ * in a block with many free pages.
  */
-static unsigned int try_break_some(struct unmapped_zone *uz, unsigned int want,
-				   struct page **block)
+static void find_candidate(struct unmapped_zone *uz, struct candidate *best)
 {
-	unsigned int i, most = 0;
-	int order;
+	int order, i;
 
 	for (order = PMD_ORDER - 1; order >= 0; order--) {
 		for (i = 0; i < BREAK_CANDIDATES; i++) {
-			most = max(most, try_break_first(uz, order, want, block));
-			if (*block)
-				return most;
+			look_at_first(uz, order, best);
+			if (best->nr_free >= BREAK_AT_ONCE)
+				return;
 		}
 	}
-	return most;
+}
+
+/* Break the block of a chunk, unless others took too much of it meanwhile. */
+static bool break_candidate(struct unmapped_zone *uz, struct page *chunk,
+			    unsigned int min)
+{
+	guard(spinlock_irqsave)(&uz->lock);
+	return PageUnmappedFree(chunk) && chunk_order(chunk) < PMD_ORDER &&
+	       nr_free_around_locked(uz, chunk) >= min &&
+	       break_locked(uz, chunk);
 }
 
 /**
@@ -792,27 +812,20 @@ static unsigned int try_break_some(struct unmapped_zone *uz, unsigned int want,
  * @uz: the zone.
  * @min: the block has at least this many free pages; not 0.
  *
- * A partly used block, of those looked at the one with about the most free
- * pages, becomes fragments.
+ * A partly used block, of those looked at the one with the most free pages,
+ * becomes fragments.
  *
  * Context: Any context except NMI.
  * Return: true if there was such a block.
  */
 bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min)
 {
-	unsigned int want = BREAK_AT_ONCE, most;
-	struct page *block = NULL;
+	struct candidate best = {};
 
-	while (1) {
-		most = try_break_some(uz, max(want, min), &block);
-		if (block)
-			break;
-		/* Out of memory for the bitmap, or there is no such block. */
-		if (most >= want || most < min)
-			return false;
-		want = most - most / 8;
-	}
-	move_chunks(uz, block);
+	find_candidate(uz, &best);
+	if (best.nr_free < min || !break_candidate(uz, best.chunk, min))
+		return false;
+	move_chunks(uz, block_of(best.chunk));
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_block);

@@ -268,12 +268,23 @@ void *unmapped_page_vmap(struct page *page);
 void unmapped_page_vunmap(const void *addr);
 
 /**
+ * unmapped_image_check() - do pages in use prevent a hibernation image?
+ *
+ * A page in use must not be written to disk. If there are any, the log says how
+ * much each consumer uses, and names processes that have such memory open or
+ * mapped.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -EBUSY if pages are in use.
+ */
+int unmapped_image_check(void);
+
+/**
  * unmapped_image_prepare() - prepare for a hibernation image
  *
- * Empties the cache if no page is in use. A page in use must not be written to
- * disk, so it prevents the image; the log then says how much each consumer
- * uses, and names processes that have such memory open or mapped. Allocations
- * are possible meanwhile and afterwards, see unmapped_image_ready().
+ * Empties the cache if unmapped_image_check() allows that. User space should be
+ * frozen: the free part of a block that is in use again by then is split off.
+ * Allocations are possible meanwhile and afterwards, see unmapped_image_ready().
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EBUSY if pages are in use.
@@ -370,6 +381,11 @@ static inline void *unmapped_page_vmap(struct page *page)
 
 static inline void unmapped_page_vunmap(const void *addr)
 {
+}
+
+static inline int unmapped_image_check(void)
+{
+	return 0;
 }
 
 static inline int unmapped_image_prepare(void)

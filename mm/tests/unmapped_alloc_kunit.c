@@ -34,6 +34,8 @@
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
+#include "../internal.h"
+#include "../page_alloc.h"
 #include "../unmapped-alloc.h"
 
 #define MARK 0x5ec7e7
@@ -2054,6 +2056,58 @@ static unsigned long no_page_cache(int nid)
 	return 0;
 }
 
+/* kswapd breaks a block rather than taking what demand will need soon. */
+static void unmapped_test_kswapd_reserve(struct kunit *test)
+{
+	struct unmapped_node *node;
+	struct page *eighths[8];
+	int i;
+
+	kunit_activate_static_stub(test, unmapped_nr_page_cache, no_page_cache);
+	alloc_eighths(test, eighths);
+	node = unmapped_node(page_to_nid(eighths[0]));
+	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
+	for (i = 0; i < 7; i++)
+		unmapped_pages_free(eighths[i], PMD_ORDER - 3);
+	WRITE_ONCE(node->batch, 16);
+	WRITE_ONCE(node->refilled, jiffies);
+
+	current->flags |= PF_KSWAPD;
+	unmapped_alloc_reclaim(node->nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
+	current->flags &= ~PF_KSWAPD;
+	WRITE_ONCE(node->batch, 1);
+	expect_count(test, 64, 512);
+	unmapped_pages_free(eighths[7], PMD_ORDER - 3);
+}
+
+/* Even if its chunk was moved to the end of a long list before. */
+static void unmapped_test_break_on_long_list(struct kunit *test)
+{
+	struct page *best[8], *other[8][8];
+	struct unmapped_zone *uz;
+	int i, k;
+
+	alloc_eighths(test, best);
+	for (i = 0; i < 8; i++)
+		alloc_eighths(test, other[i]);
+	uz = unmapped_page_zone(best[0]);
+
+	for (k = 0; k < 6; k += 2)
+		unmapped_pages_free(best[k], PMD_ORDER - 3);
+	for (i = 0; i < 8; i++)
+		unmapped_pages_free(other[i][0], PMD_ORDER - 3);
+	unmapped_pages_free(best[6], PMD_ORDER - 3);
+
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(uz, 128));
+	KUNIT_EXPECT_EQ(test, unmapped_kind(best[1]), UNMAPPED_FRAGMENT);
+
+	for (k = 1; k < 8; k += 2)
+		unmapped_pages_free(best[k], PMD_ORDER - 3);
+	for (i = 0; i < 8; i++)
+		for (k = 1; k < 8; k++)
+			unmapped_pages_free(other[i][k], PMD_ORDER - 3);
+}
+
 /* Reclaim gets all that is free; a part of a block only if it is worth a split. */
 static void unmapped_test_reclaim(struct kunit *test)
 {
@@ -2069,6 +2123,10 @@ static void unmapped_test_reclaim(struct kunit *test)
 	expect_count(test, 448, 512 + 64);
 	KUNIT_EXPECT_EQ(test, unmapped_alloc_releasable(), 512 + 64);
 
+	if (page_zonenum(eighths[0]) > 0)
+		unmapped_alloc_reclaim(nid, page_zonenum(eighths[0]) - 1, 1,
+				       true, 0);
+	expect_count(test, 448, 512 + 64);
 	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
 	expect_count(test, 448, 64);
 	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, true, DEF_PRIORITY);
@@ -2310,6 +2368,27 @@ static void unmapped_test_isolated(struct kunit *test)
 }
 
 /* If it is not isolated any more, it is used again. */
+/* Also if that was isolated after the free had begun. */
+static void unmapped_test_isolated_late(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct unmapped_node *node = unmapped_node(page_to_nid(page));
+	struct llist_node *batch = NULL;
+
+	drain_pcps();
+	KUNIT_ASSERT_TRUE(test, put_page_testzero(page));
+	page_free_account(page, 0);
+	unmapped_alloc_catch(page, 0, BIT(PB_unmapped_block), false, &batch);
+	isolate_block_of(test, page);
+	flush_work(&node->isolated_work);
+	KUNIT_EXPECT_TRUE(test, unmapped_page(page));
+
+	unmapped_alloc_free_batch(batch);
+	flush_work(&node->isolated_work);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+	undo_isolate_block_of(page);
+}
+
 static void unmapped_test_isolated_for_a_while(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0), *other;
@@ -2595,6 +2674,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
 	KUNIT_CASE(unmapped_test_break_block),
 	KUNIT_CASE(unmapped_test_break_emptiest),
+	KUNIT_CASE(unmapped_test_break_on_long_list),
+	KUNIT_CASE(unmapped_test_kswapd_reserve),
 	KUNIT_CASE(unmapped_test_reclaim),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
 	KUNIT_CASE(unmapped_test_break_in_transit),
@@ -2603,6 +2684,7 @@ static struct kunit_case unmapped_test_cases[] = {
 #if defined(CONFIG_MEMORY_ISOLATION) && defined(CONFIG_CONTIG_ALLOC)
 	KUNIT_CASE(unmapped_test_contig_range),
 	KUNIT_CASE(unmapped_test_isolated),
+	KUNIT_CASE(unmapped_test_isolated_late),
 	KUNIT_CASE(unmapped_test_isolated_for_a_while),
 #endif
 	KUNIT_CASE(unmapped_test_poisoned),
