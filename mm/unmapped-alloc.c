@@ -264,6 +264,12 @@ static int first_node_of(const struct request *r)
 	return zonelist_zone(z) ? zonelist_node_idx(z) : NUMA_NO_NODE;
 }
 
+static bool has_other_nodes(const struct request *r)
+{
+	return nr_online_nodes > 1 &&
+	       (!r->nodemask || nodes_weight(*r->nodemask) > 1);
+}
+
 /*
  * First take what can be spared, in the order of the zonelist: nearby memory,
  * even in fragments, before that of other nodes. Else take only what was
@@ -284,7 +290,7 @@ static struct page *alloc_slow(const struct request *request,
 	if (r.nid != NUMA_NO_NODE) {
 		if (refill_no_reclaim(&r, no_reclaim | __GFP_THISNODE, &page))
 			return NULL;
-		if (!page && !(gfp & __GFP_THISNODE) && nr_online_nodes > 1 &&
+		if (!page && !(gfp & __GFP_THISNODE) && has_other_nodes(&r) &&
 		    refill_no_reclaim(&r, no_reclaim, &page))
 			return NULL;
 	}
