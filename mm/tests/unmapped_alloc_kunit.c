@@ -32,6 +32,7 @@
 #include <linux/uaccess.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 #include "../unmapped-alloc.h"
@@ -718,6 +719,141 @@ static void unmapped_test_one_flush_a_block(struct kunit *test)
 	drain_all();
 	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - before, 1);
 }
+
+#ifdef CONFIG_X86_64
+static pte_t direct_map_entry(struct page *page)
+{
+	unsigned int level;
+
+	return *lookup_address((unsigned long)page_address(page), &level);
+}
+
+static unsigned long nr_events(enum vm_event_item item)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+
+	all_vm_events(events);
+	return events[item];
+}
+
+static void expect_prot(struct kunit *test, int err, const void *addr,
+			pteval_t prot)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)addr, &level);
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_ASSERT_NOT_NULL(test, pte);
+	KUNIT_EXPECT_EQ(test, pte_flags(*pte) & (_PAGE_RW | _PAGE_NX), prot);
+}
+
+/* Change the protection of a mapping back and forth, in all ways. */
+static void change_prot(struct kunit *test, const void *map, int nr)
+{
+	unsigned long addr = (unsigned long)map;
+
+	expect_prot(test, set_memory_ro(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_x(addr, nr), map, 0);
+	expect_prot(test, set_memory_nx(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_rw(addr, nr), map, _PAGE_NX | _PAGE_RW);
+	expect_prot(test, set_memory_rox(addr, nr), map, 0);
+	expect_prot(test, set_memory_nx(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_rw(addr, nr), map, _PAGE_NX | _PAGE_RW);
+}
+
+/* The protection of another mapping does not touch the absent alias. */
+static void unmapped_test_alias_prot(struct kunit *test)
+{
+	unsigned long splits;
+	struct page *block;
+	unsigned int level;
+	int i, nr;
+	void *map;
+	pte_t old;
+
+	if (debug_pagealloc_enabled())
+		kunit_skip(test, "no large entries to look at");
+
+	block = alloc_or_fail(test, PMD_ORDER);
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++)
+		ctl.kept[i] = block + i;
+	level = direct_map_level(block);
+	old = direct_map_entry(block);
+	splits = nr_events(DIRECT_MAP_LEVEL2_SPLIT);
+
+	for (nr = 1; nr <= UNMAPPED_BLOCK_PAGES; nr *= 8) {
+		map = vmap(ctl.kept, nr, VM_MAP, PAGE_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, map);
+		change_prot(test, map, nr);
+		vunmap(map);
+
+		KUNIT_EXPECT_EQ(test, direct_map_level(block), level);
+		KUNIT_EXPECT_EQ(test, pte_val(direct_map_entry(block)),
+				pte_val(old));
+		expect_present(test, block, PMD_ORDER, false);
+	}
+	KUNIT_EXPECT_EQ(test, nr_events(DIRECT_MAP_LEVEL2_SPLIT), splits);
+	unmapped_pages_free(block, PMD_ORDER);
+}
+
+/* An alias that is present still gets the protection of the other mapping. */
+static void unmapped_test_alias_prot_present(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long addr;
+	void *map;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	addr = (unsigned long)map;
+
+	KUNIT_EXPECT_EQ(test, set_memory_ro(addr, 1), 0);
+	expect_prot(test, 0, page_address(page), _PAGE_NX);
+	KUNIT_EXPECT_EQ(test, set_memory_rw(addr, 1), 0);
+	expect_prot(test, 0, page_address(page), _PAGE_NX | _PAGE_RW);
+	vunmap(map);
+	__free_page(page);
+}
+
+#ifdef CONFIG_DEBUG_TLBFLUSH
+/*
+ * The smallest number of complete flushes that two changes of the protection
+ * took: some are not due to the test.
+ */
+static unsigned long min_flushes(struct kunit *test, struct page *page)
+{
+	void *map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	unsigned long addr = (unsigned long)map;
+	unsigned long before, least = ULONG_MAX;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	for (i = 0; i < 10; i++) {
+		before = nr_events(NR_TLB_REMOTE_FLUSH);
+		expect_prot(test, set_memory_ro(addr, 1), map, _PAGE_NX);
+		expect_prot(test, set_memory_rw(addr, 1), map,
+			    _PAGE_NX | _PAGE_RW);
+		least = min(least, nr_events(NR_TLB_REMOTE_FLUSH) - before);
+	}
+	vunmap(map);
+	return least;
+}
+
+/* All of the TLB is flushed for an alias that is present, not for an absent one. */
+static void unmapped_test_alias_prot_flush(struct kunit *test)
+{
+	struct page *mapped = alloc_page(GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, mapped);
+	KUNIT_EXPECT_GE(test, min_flushes(test, mapped), 2);
+	KUNIT_EXPECT_EQ(test, min_flushes(test, page), 0);
+	__free_page(mapped);
+	unmapped_pages_free(page, 0);
+}
+#endif /* CONFIG_DEBUG_TLBFLUSH */
+#endif /* CONFIG_X86_64 */
 
 static void read_page(void *info)
 {
@@ -2487,6 +2623,13 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
+#ifdef CONFIG_X86_64
+	KUNIT_CASE(unmapped_test_alias_prot),
+	KUNIT_CASE(unmapped_test_alias_prot_present),
+#ifdef CONFIG_DEBUG_TLBFLUSH
+	KUNIT_CASE(unmapped_test_alias_prot_flush),
+#endif
+#endif
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
