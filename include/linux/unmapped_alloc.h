@@ -268,15 +268,40 @@ void *unmapped_page_vmap(struct page *page);
 void unmapped_page_vunmap(const void *addr);
 
 /**
+ * unmapped_image_allow() - let pages be part of a hibernation image
+ * @page: first page, from unmapped_pages_alloc() without __GFP_COMP.
+ * @order: the order that was allocated.
+ *
+ * Unless a consumer says so, its pages must not be written to disk, and prevent
+ * hibernation. Use this for memory that is out of the direct map for another
+ * reason than that it is secret, such as kernel text, which is also in a file.
+ *
+ * Takes page->private of all pages. Undo it before the pages are freed.
+ *
+ * Context: Any context.
+ */
+void unmapped_image_allow(struct page *page, unsigned int order);
+
+/**
+ * unmapped_image_deny() - undo unmapped_image_allow()
+ * @page: first page.
+ * @order: the order that was passed to unmapped_image_allow().
+ *
+ * Context: Any context.
+ */
+void unmapped_image_deny(struct page *page, unsigned int order);
+
+/**
  * unmapped_image_prepare() - prepare for a hibernation image
  *
- * Empties the cache if no page is in use. A page in use must not be written to
- * disk, so it prevents the image; the log then says how much each consumer
- * uses, and names processes that have such memory open or mapped. Allocations
- * are possible meanwhile and afterwards, see unmapped_image_ready().
+ * Empties the cache if no page is in use, except for those that may be in an
+ * image. Any other page in use must not be written to disk, so it prevents the
+ * image; the log then says how much each consumer uses, and names processes
+ * that have such memory open or mapped. Allocations are possible meanwhile and
+ * afterwards, see unmapped_image_ready().
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EBUSY if pages are in use.
+ * Return: 0, or -EBUSY if pages are in use that must not be in an image.
  */
 int unmapped_image_prepare(void);
 
@@ -286,10 +311,23 @@ int unmapped_image_prepare(void);
  * The result is only stable while nothing else can run.
  *
  * Context: Any context except NMI.
- * Return: true if all memory is in the direct map, as far as the allocator is
- * concerned.
+ * Return: true if the allocator has no pages but those in use that may be in an
+ * image.
  */
 bool unmapped_image_ready(void);
+
+/**
+ * unmapped_image_copy() - copy an unmapped page to a hibernation image
+ * @dst: where to, PAGE_SIZE bytes that are in the direct map.
+ * @page: a page for which unmapped_page() is true.
+ *
+ * Copies through a mapping private to this CPU. The direct map is not changed,
+ * and no other CPU's TLB is flushed. If @page may not be in an image, @dst is
+ * filled with zeroes.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_image_copy(void *dst, struct page *page);
 
 #else /* CONFIG_UNMAPPED_ALLOC */
 
@@ -372,6 +410,14 @@ static inline void unmapped_page_vunmap(const void *addr)
 {
 }
 
+static inline void unmapped_image_allow(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_image_deny(struct page *page, unsigned int order)
+{
+}
+
 static inline int unmapped_image_prepare(void)
 {
 	return 0;
@@ -380,6 +426,10 @@ static inline int unmapped_image_prepare(void)
 static inline bool unmapped_image_ready(void)
 {
 	return true;
+}
+
+static inline void unmapped_image_copy(void *dst, struct page *page)
+{
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */

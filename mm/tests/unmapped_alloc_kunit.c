@@ -30,6 +30,7 @@
 #include <linux/smp.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
@@ -666,6 +667,45 @@ static void unmapped_test_vmap(struct kunit *test)
 	unmapped_page_vunmap(words);
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
 	expect_zero(test, page, 0);
+}
+
+/* Reads what a mapping shows the way /proc/kcore does. */
+static void expect_vread(struct kunit *test, const void *map, size_t offset,
+			 size_t len, const void *expected)
+{
+	char *buf = kunit_kzalloc(test, len, GFP_KERNEL);
+	struct kvec kvec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, len);
+	KUNIT_EXPECT_EQ(test, vread_iter(&iter, map + offset, len), len);
+	KUNIT_EXPECT_EQ(test, iov_iter_count(&iter), 0);
+	KUNIT_EXPECT_MEMEQ(test, buf, expected + offset, len);
+}
+
+static void unmapped_test_vread(struct kunit *test)
+{
+	struct page *pages[4], *page = alloc_or_fail(test, 1);
+	struct page *mapped = alloc_pages(GFP_KERNEL, 1);
+	int i, nr = ARRAY_SIZE(pages) * PAGE_SIZE / sizeof(int);
+	int *map;
+
+	KUNIT_ASSERT_NOT_NULL(test, mapped);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = (i % 2 ? page : mapped) + i / 2;
+	map = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	for (i = 0; i < nr; i++)
+		map[i] = MARK + i;
+
+	expect_vread(test, map, 0, ARRAY_SIZE(pages) * PAGE_SIZE, map);
+	expect_vread(test, map, PAGE_SIZE + 3, 1000, map);
+	expect_vread(test, map, 2 * PAGE_SIZE - 5, 10, map);
+	expect_present(test, page, 1, false);
+	vunmap(map);
+	__free_pages(mapped, 1);
+	unmapped_pages_free(page, 1);
 }
 
 static void unmapped_test_bulk_mpol(struct kunit *test)
@@ -2026,6 +2066,61 @@ static void unmapped_test_image_refill(struct kunit *test)
 }
 
 /* Memory that was given back is ordinary memory and can be written to. */
+/* Pages that may be in an image are copied, and prevent none. */
+static void unmapped_test_image_allowed(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 1);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fill_pages(test, page, 1);
+	unmapped_image_allow(page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	/* What the block had besides is not in the image. */
+	expect_count(test, 2, 0);
+	expect_present(test, page, 1, false);
+
+	unmapped_image_copy(buf, page + 1);
+	KUNIT_EXPECT_EQ(test, buf[0], MARK);
+	KUNIT_EXPECT_EQ(test, buf[PAGE_SIZE / sizeof(*buf) - 1], MARK);
+	expect_present(test, page, 1, false);
+
+	unmapped_image_deny(page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	unmapped_pages_free(page, 1);
+	expect_zero(test, page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+}
+
+/* Others prevent an image all the same, and their contents never get there. */
+static void unmapped_test_image_denied(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 0);
+	struct page *secret = alloc_or_fail(test, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fill_pages(test, secret, 0);
+	unmapped_image_allow(page, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	memset(buf, 0x5a, PAGE_SIZE);
+	unmapped_image_copy(buf, secret);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, PAGE_SIZE));
+
+	unmapped_pages_free(secret, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	/* A free page is no more welcome than a secret one. */
+	secret = alloc_or_fail(test, 0);
+	unmapped_pages_free(secret, 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	unmapped_image_deny(page, 0);
+	unmapped_pages_free(page, 0);
+}
+
 static void unmapped_test_usable_after_drain(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, PMD_ORDER);
@@ -2620,6 +2715,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_clear_is_private),
 	KUNIT_CASE(unmapped_test_not_mapped_anywhere),
 	KUNIT_CASE(unmapped_test_vmap),
+	KUNIT_CASE(unmapped_test_vread),
 	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
@@ -2680,6 +2776,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
 	KUNIT_CASE(unmapped_test_image_refill),
+	KUNIT_CASE(unmapped_test_image_allowed),
+	KUNIT_CASE(unmapped_test_image_denied),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),
