@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A consumer whose pages may be in a hibernation image, as kernel text is: a block
- * of unmapped pages that it maps read-only.
+ * A consumer whose pages may be in a hibernation image, as kernel text is: it
+ * maps a block of unmapped pages read-only.
  *
  * /sys/module/unmapped_keep/parameters has the address of the mapping, the one
  * that the direct map would have, and whether all is as it was.
@@ -14,7 +14,7 @@
 #include <linux/vmalloc.h>
 
 #define ORDER		PMD_ORDER
-#define NR_PAGES	(1 << ORDER)
+#define NR_PAGES	(PMD_SIZE / PAGE_SIZE)
 
 /* See ../secrets.c: it is the mark of neither secrets nor ordinary memory. */
 #define MARK		32
