@@ -36,6 +36,10 @@
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
+#ifdef CONFIG_X86_64
+#include <asm/text-patching.h>
+#endif
+
 #include "../unmapped-alloc.h"
 
 #define MARK 0x5ec7e7
@@ -708,6 +712,26 @@ static void unmapped_test_vread(struct kunit *test)
 	unmapped_pages_free(page, 1);
 }
 
+/* Debuggers and BPF read where a page is mapped, and fault in the direct map. */
+static void unmapped_test_nofault(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	unsigned long word = 0, *map;
+
+	map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	map[1] = MARK;
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, map + 1,
+						       sizeof(word)), 0);
+	KUNIT_EXPECT_EQ(test, word, MARK);
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word,
+						       page_address(page) + 8,
+						       sizeof(word)), -EFAULT);
+	KUNIT_EXPECT_EQ(test, word, MARK);
+	vunmap(map);
+	unmapped_pages_free(page, 0);
+}
+
 static void unmapped_test_bulk_mpol(struct kunit *test)
 {
 	unsigned long i, nr;
@@ -854,6 +878,30 @@ static void unmapped_test_alias_prot_present(struct kunit *test)
 	expect_prot(test, 0, page_address(page), _PAGE_NX | _PAGE_RW);
 	vunmap(map);
 	__free_page(page);
+}
+
+/* What patches kernel text writes to pages that are mapped read-only. */
+static void unmapped_test_text_poke(struct kunit *test)
+{
+	struct page *pages[2], *page = alloc_or_fail(test, 1);
+	u8 *map, code[64];
+
+	pages[0] = page;
+	pages[1] = page + 1;
+	map = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	KUNIT_EXPECT_EQ(test, set_memory_rox((unsigned long)map, 2), 0);
+
+	/* Across the pages. */
+	memset(code, 0x5a, sizeof(code));
+	text_poke_copy(map + PAGE_SIZE - 32, code, sizeof(code));
+	KUNIT_EXPECT_MEMEQ(test, map + PAGE_SIZE - 32, code, sizeof(code));
+	KUNIT_EXPECT_EQ(test, map[PAGE_SIZE - 33], 0);
+	KUNIT_EXPECT_EQ(test, map[PAGE_SIZE + 32], 0);
+	expect_prot(test, 0, map, 0);
+	expect_present(test, page, 1, false);
+	vunmap(map);
+	unmapped_pages_free(page, 1);
 }
 
 #ifdef CONFIG_DEBUG_TLBFLUSH
@@ -2716,12 +2764,14 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_not_mapped_anywhere),
 	KUNIT_CASE(unmapped_test_vmap),
 	KUNIT_CASE(unmapped_test_vread),
+	KUNIT_CASE(unmapped_test_nofault),
 	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
 #ifdef CONFIG_X86_64
 	KUNIT_CASE(unmapped_test_alias_prot),
 	KUNIT_CASE(unmapped_test_alias_prot_present),
+	KUNIT_CASE(unmapped_test_text_poke),
 #ifdef CONFIG_DEBUG_TLBFLUSH
 	KUNIT_CASE(unmapped_test_alias_prot_flush),
 #endif
