@@ -178,6 +178,8 @@ MUTATIONS = [
     ("even if others were to allow it", "mm/unmapped-image.c",
      "\tif (image_allowed(page))\n", "\tif (1)\n", "kunit"),
     ("what may be in an image is", "mm/unmapped-image.c", "\tif (image_allowed(page))\n", "\tif (0)\n", "kunit hibernate"),
+    ("a snapshot changes no entry for it", "kernel/power/snapshot.c",
+     "\t} else if (unmapped_page(s_page)) {\n", "\t} else if (0) {\n", "hibernate"),
     ("pages in use prevent hibernation", "mm/unmapped-image.c", "\tif (nr_denied > 0) {", "\tif (0) {", "hibernate"),
     ("the image's creation is the last moment at which they do", "mm/unmapped-image.c",
      "\treturn count.owned == atomic_long_read(&nr_allowed) &&\n", "\treturn\n", "kunit"),
