@@ -389,6 +389,7 @@ int unmapped_clear_prepare(void);
 void unmapped_clear_pages(struct page *const *pages, unsigned int nr);
 void unmapped_clear_chunk(struct page *page, unsigned int order);
 void unmapped_clear_list(struct llist_node *list);
+void unmapped_page_copy(struct page *page, void *buf, bool write);
 
 /* unmapped-direct-map.c: changing the direct map */
 int unmapped_direct_map_remove(struct page *page, unsigned int order);
@@ -425,7 +426,6 @@ unsigned long unmapped_move_chunks(struct unmapped_zone *uz, struct page *block,
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);
 /* How the tests access pages, and search for mappings of them. */
-void unmapped_page_copy(struct page *page, void *buf, bool write);
 bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 			 unsigned int cpu, struct mm_struct **mm);
 bool unmapped_clear_area_empty(unsigned int cpu);

@@ -307,8 +307,16 @@ void unmapped_clear_list(struct llist_node *list)
 	}
 }
 
-#if IS_ENABLED(CONFIG_KUNIT)
-/* Access a whole page the way clearing does. Any context except NMI. */
+/**
+ * unmapped_page_copy() - access a whole page the way clearing does
+ * @page: a page that is not in the direct map.
+ * @buf: PAGE_SIZE bytes that are in the direct map.
+ * @write: copy @buf to @page, which only the tests do; else @page to @buf.
+ *
+ * Runs with interrupts off.
+ *
+ * Context: Any context except NMI.
+ */
 void unmapped_page_copy(struct page *page, void *buf, bool write)
 {
 	struct mm_struct *prev;
@@ -334,6 +342,7 @@ void unmapped_page_copy(struct page *page, void *buf, bool write)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page_copy);
 
+#if IS_ENABLED(CONFIG_KUNIT)
 /* The addresses where a CPU clears pages. Returns false if it has no mm. */
 bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 			 unsigned int cpu, struct mm_struct **mm)

@@ -2,15 +2,16 @@
 /*
  * Unmapped page allocator: hibernation.
  *
- * An image is read through the direct map and written to disk, so a page in use
- * prevents it. The cache is emptied when user space is frozen. Allocations are
- * never blocked, because a page fault must not fail or wait for a hibernation:
- * should a kernel thread allocate a page after that, the image is refused when
- * it is about to be created and nothing else can run.
+ * An image is written to disk, so a page in use prevents it, unless its consumer
+ * has called unmapped_image_allow(). The cache is emptied when user space is
+ * frozen. Allocations are never blocked, because a page fault must not fail or
+ * wait for a hibernation: should a kernel thread allocate a page after that, the
+ * image is refused when it is about to be created and nothing else can run.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
 
+#include <linux/atomic.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -32,6 +33,56 @@
 
 #include "internal.h"
 #include "unmapped-alloc.h"
+
+/* === Pages that may be in an image ======================================= */
+
+/*
+ * page->private of a page in use that may be in an image. The number of these
+ * pages decides whether there can be an image, the mark decides whether the
+ * contents of a page get into it.
+ */
+#define IMAGE_ALLOWED	0x696d6167UL
+
+/* Pages with IMAGE_ALLOWED. Never more than the number of pages in use. */
+static atomic_long_t nr_allowed;
+
+static bool image_allowed(const struct page *page)
+{
+	return page_private(page) == IMAGE_ALLOWED;
+}
+
+void unmapped_image_allow(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	VM_WARN_ON_ONCE(!unmapped_page(page) || PageCompound(page));
+
+	for (i = 0; i < 1UL << order; i++)
+		set_page_private(page + i, IMAGE_ALLOWED);
+	atomic_long_add(1L << order, &nr_allowed);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allow);
+
+void unmapped_image_deny(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	VM_WARN_ON_ONCE(!image_allowed(page));
+
+	atomic_long_sub(1L << order, &nr_allowed);
+	for (i = 0; i < 1UL << order; i++)
+		set_page_private(page + i, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
+
+void unmapped_image_copy(void *dst, struct page *page)
+{
+	if (image_allowed(page))
+		unmapped_page_copy(page, dst, false);
+	else
+		clear_page(dst);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_copy);
 
 /* === Pages by consumer =================================================== */
 
@@ -82,7 +133,7 @@ static void count_page(struct consumer *consumers, struct page *page)
 		return;
 
 	scoped_guard(rcu)
-		if (unmapped_page(page))
+		if (unmapped_page(page) && !image_allowed(page))
 			add_page(consumers, consumer_name(folio, page));
 	folio_put(folio);
 }
@@ -241,7 +292,7 @@ static void count_all_nodes(struct unmapped_count *sum)
 	}
 }
 
-/* Give all memory of a node back, none of which is in use. */
+/* Give all memory of a node back that is not in use. */
 static void drain_node(int nid)
 {
 	struct unmapped_node *node = unmapped_node(nid);
@@ -250,7 +301,11 @@ static void drain_node(int nid)
 	/* A refill may still be due for allocations before user space froze. */
 	cancel_work_sync(&node->refill_work);
 	unmapped_alloc_drain(nid);
-	/* Only blocks that lost a page to memory failure are left. */
+	/*
+	 * Blocks are left that lost a page to memory failure, or of which a part
+	 * may be in the image. The rest of them must not: a free page that is
+	 * known to be zero would not be zero when the system resumes.
+	 */
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 		while (unmapped_zone_break_block(&node->zones[i], 1))
 			;
@@ -260,6 +315,7 @@ static void drain_node(int nid)
 int unmapped_image_check(void)
 {
 	struct unmapped_count count;
+	long nr_denied;
 
 	if (!unmapped_alloc_available())
 		return 0;
@@ -267,9 +323,10 @@ int unmapped_image_check(void)
 	/* A per-CPU batch of folios may hold the last reference to a page. */
 	lru_add_drain_all();
 	count_all_nodes(&count);
-	if (count.used) {
+	nr_denied = count.used - atomic_long_read(&nr_allowed);
+	if (nr_denied > 0) {
 		pr_info("no hibernation, %lu kB in use must not be in the image\n",
-			K(count.used));
+			K(nr_denied));
 		show_consumers();
 		show_holders();
 		return -EBUSY;
@@ -298,6 +355,7 @@ bool unmapped_image_ready(void)
 		return true;
 
 	count_all_nodes(&count);
-	return !count.owned && !unmapped_refill_running();
+	return count.owned == atomic_long_read(&nr_allowed) &&
+	       !unmapped_refill_running();
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_ready);

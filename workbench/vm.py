@@ -32,6 +32,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 MARK = bytes(((i * 151 + 73) & 0xff) ^ 0xa5 for i in range(32))
 # The same on pages that are no secret, see vm/secrets.c.
 ORDINARY_MARK = bytes(byte ^ 0xff for byte in MARK)
+# On unmapped pages that may be in a hibernation image, see vm/keep/unmapped_keep.c.
+KEPT_MARK = bytes(byte ^ 0x3c for byte in MARK)
 
 
 class VMError(Exception):

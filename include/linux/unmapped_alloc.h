@@ -270,24 +270,49 @@ void unmapped_page_vunmap(const void *addr);
 /**
  * unmapped_image_check() - do pages in use prevent a hibernation image?
  *
- * A page in use must not be written to disk. If there are any, the log says how
- * much each consumer uses, and names processes that have such memory open or
- * mapped.
+ * A page in use must not be written to disk, unless its owner has said that it
+ * may. If there are any, the log says how much each consumer uses, and names
+ * processes that have such memory open or mapped.
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EBUSY if pages are in use.
+ * Return: 0, or -EBUSY if pages are in use that must not be in an image.
  */
 int unmapped_image_check(void);
 
 /**
+ * unmapped_image_allow() - let pages be part of a hibernation image
+ * @page: first page, from unmapped_pages_alloc() without __GFP_COMP.
+ * @order: the order that was allocated.
+ *
+ * Unless a consumer says so, its pages must not be written to disk, and prevent
+ * hibernation. Use this for memory that is out of the direct map for another
+ * reason than that it is secret, such as kernel text, which is also in a file.
+ *
+ * Takes page->private of all pages. Undo it before the pages are freed.
+ *
+ * Context: Any context.
+ */
+void unmapped_image_allow(struct page *page, unsigned int order);
+
+/**
+ * unmapped_image_deny() - undo unmapped_image_allow()
+ * @page: first page.
+ * @order: the order that was passed to unmapped_image_allow().
+ *
+ * Context: Any context.
+ */
+void unmapped_image_deny(struct page *page, unsigned int order);
+
+/**
  * unmapped_image_prepare() - prepare for a hibernation image
  *
- * Empties the cache if unmapped_image_check() allows that. User space should be
- * frozen: the free part of a block that is in use again by then is split off.
- * Allocations are possible meanwhile and afterwards, see unmapped_image_ready().
+ * Empties the cache if unmapped_image_check() allows that, including the free part
+ * of blocks in use. User space should be frozen, or it may be using a secret's
+ * block again by then. Allocations are possible meanwhile and afterwards, see
+ * unmapped_image_ready().
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EBUSY if pages are in use.
+ * Return: 0, or -EBUSY if pages are in use that must not be in an image.
  */
 int unmapped_image_prepare(void);
 
@@ -297,10 +322,23 @@ int unmapped_image_prepare(void);
  * The result is only stable while nothing else can run.
  *
  * Context: Any context except NMI.
- * Return: true if all memory is in the direct map, as far as the allocator is
- * concerned.
+ * Return: true if the allocator has no pages but those in use that may be in an
+ * image.
  */
 bool unmapped_image_ready(void);
+
+/**
+ * unmapped_image_copy() - copy an unmapped page to a hibernation image
+ * @dst: where to, PAGE_SIZE bytes that are in the direct map.
+ * @page: a page for which unmapped_page() is true.
+ *
+ * Copies through a mapping private to this CPU. The direct map is not changed,
+ * and no other CPU's TLB is flushed. If @page may not be in an image, @dst is
+ * filled with zeroes.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_image_copy(void *dst, struct page *page);
 
 #else /* CONFIG_UNMAPPED_ALLOC */
 
@@ -388,6 +426,14 @@ static inline int unmapped_image_check(void)
 	return 0;
 }
 
+static inline void unmapped_image_allow(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_image_deny(struct page *page, unsigned int order)
+{
+}
+
 static inline int unmapped_image_prepare(void)
 {
 	return 0;
@@ -396,6 +442,10 @@ static inline int unmapped_image_prepare(void)
 static inline bool unmapped_image_ready(void)
 {
 	return true;
+}
+
+static inline void unmapped_image_copy(void *dst, struct page *page)
+{
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */

@@ -30,9 +30,15 @@
 #include <linux/smp.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
+
+#ifdef CONFIG_X86_64
+#include <asm/text-patching.h>
+#endif
 
 #include "../internal.h"
 #include "../page_alloc.h"
@@ -670,6 +676,65 @@ static void unmapped_test_vmap(struct kunit *test)
 	expect_zero(test, page, 0);
 }
 
+/* Reads what a mapping shows the way /proc/kcore does. */
+static void expect_vread(struct kunit *test, const void *map, size_t offset,
+			 size_t len, const void *expected)
+{
+	char *buf = kunit_kzalloc(test, len, GFP_KERNEL);
+	struct kvec kvec = { .iov_base = buf, .iov_len = len };
+	struct iov_iter iter;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	iov_iter_kvec(&iter, ITER_DEST, &kvec, 1, len);
+	KUNIT_EXPECT_EQ(test, vread_iter(&iter, map + offset, len), len);
+	KUNIT_EXPECT_EQ(test, iov_iter_count(&iter), 0);
+	KUNIT_EXPECT_MEMEQ(test, buf, expected + offset, len);
+}
+
+static void unmapped_test_vread(struct kunit *test)
+{
+	struct page *pages[4], *page = alloc_or_fail(test, 1);
+	struct page *mapped = alloc_pages(GFP_KERNEL, 1);
+	int i, nr = ARRAY_SIZE(pages) * PAGE_SIZE / sizeof(int);
+	int *map;
+
+	KUNIT_ASSERT_NOT_NULL(test, mapped);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = (i % 2 ? page : mapped) + i / 2;
+	map = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	for (i = 0; i < nr; i++)
+		map[i] = MARK + i;
+
+	expect_vread(test, map, 0, ARRAY_SIZE(pages) * PAGE_SIZE, map);
+	expect_vread(test, map, PAGE_SIZE + 3, 1000, map);
+	expect_vread(test, map, 2 * PAGE_SIZE - 5, 10, map);
+	expect_present(test, page, 1, false);
+	vunmap(map);
+	__free_pages(mapped, 1);
+	unmapped_pages_free(page, 1);
+}
+
+/* Debuggers and BPF read where a page is mapped, and fault in the direct map. */
+static void unmapped_test_nofault(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	unsigned long word = 0, *map;
+
+	map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	map[1] = MARK;
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, map + 1,
+						       sizeof(word)), 0);
+	KUNIT_EXPECT_EQ(test, word, MARK);
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word,
+						       page_address(page) + 8,
+						       sizeof(word)), -EFAULT);
+	KUNIT_EXPECT_EQ(test, word, 0);
+	vunmap(map);
+	unmapped_pages_free(page, 0);
+}
+
 static void unmapped_test_bulk_mpol(struct kunit *test)
 {
 	unsigned long i, nr;
@@ -721,6 +786,165 @@ static void unmapped_test_one_flush_a_block(struct kunit *test)
 	drain_all();
 	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - before, 1);
 }
+
+#ifdef CONFIG_X86_64
+static pte_t direct_map_entry(struct page *page)
+{
+	unsigned int level;
+
+	return *lookup_address((unsigned long)page_address(page), &level);
+}
+
+static unsigned long nr_events(enum vm_event_item item)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+
+	all_vm_events(events);
+	return events[item];
+}
+
+static void expect_prot(struct kunit *test, int err, const void *addr,
+			pteval_t prot)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)addr, &level);
+
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_ASSERT_NOT_NULL(test, pte);
+	KUNIT_EXPECT_EQ(test, pte_flags(*pte) & (_PAGE_RW | _PAGE_NX), prot);
+}
+
+/* Change the protection of a mapping back and forth, in all ways. */
+static void change_prot(struct kunit *test, const void *map, int nr)
+{
+	unsigned long addr = (unsigned long)map;
+
+	expect_prot(test, set_memory_ro(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_x(addr, nr), map, 0);
+	expect_prot(test, set_memory_nx(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_rw(addr, nr), map, _PAGE_NX | _PAGE_RW);
+	expect_prot(test, set_memory_rox(addr, nr), map, 0);
+	expect_prot(test, set_memory_nx(addr, nr), map, _PAGE_NX);
+	expect_prot(test, set_memory_rw(addr, nr), map, _PAGE_NX | _PAGE_RW);
+}
+
+/* The protection of another mapping does not touch the absent alias. */
+static void unmapped_test_alias_prot(struct kunit *test)
+{
+	unsigned long splits;
+	struct page *block;
+	unsigned int level;
+	int i, nr;
+	void *map;
+	pte_t old;
+
+	if (debug_pagealloc_enabled())
+		kunit_skip(test, "no large entries to look at");
+
+	block = alloc_or_fail(test, PMD_ORDER);
+	for (i = 0; i < UNMAPPED_BLOCK_PAGES; i++)
+		ctl.kept[i] = block + i;
+	level = direct_map_level(block);
+	old = direct_map_entry(block);
+	splits = nr_events(DIRECT_MAP_LEVEL2_SPLIT);
+
+	for (nr = 1; nr <= UNMAPPED_BLOCK_PAGES; nr *= 8) {
+		map = vmap(ctl.kept, nr, VM_MAP, PAGE_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, map);
+		change_prot(test, map, nr);
+		vunmap(map);
+
+		KUNIT_EXPECT_EQ(test, direct_map_level(block), level);
+		KUNIT_EXPECT_EQ(test, pte_val(direct_map_entry(block)),
+				pte_val(old));
+		expect_present(test, block, PMD_ORDER, false);
+	}
+	KUNIT_EXPECT_EQ(test, nr_events(DIRECT_MAP_LEVEL2_SPLIT), splits);
+	unmapped_pages_free(block, PMD_ORDER);
+}
+
+/* An alias that is present still gets the protection of the other mapping. */
+static void unmapped_test_alias_prot_present(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long addr;
+	void *map;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	addr = (unsigned long)map;
+
+	KUNIT_EXPECT_EQ(test, set_memory_ro(addr, 1), 0);
+	expect_prot(test, 0, page_address(page), _PAGE_NX);
+	KUNIT_EXPECT_EQ(test, set_memory_rw(addr, 1), 0);
+	expect_prot(test, 0, page_address(page), _PAGE_NX | _PAGE_RW);
+	vunmap(map);
+	__free_page(page);
+}
+
+/* What patches kernel text writes to pages that are mapped read-only. */
+static void unmapped_test_text_poke(struct kunit *test)
+{
+	struct page *pages[2], *page = alloc_or_fail(test, 1);
+	u8 *map, code[64];
+
+	pages[0] = page;
+	pages[1] = page + 1;
+	map = vmap(pages, ARRAY_SIZE(pages), VM_MAP, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	KUNIT_EXPECT_EQ(test, set_memory_rox((unsigned long)map, 2), 0);
+
+	/* Across the pages. */
+	memset(code, 0x5a, sizeof(code));
+	text_poke_copy(map + PAGE_SIZE - 32, code, sizeof(code));
+	KUNIT_EXPECT_MEMEQ(test, map + PAGE_SIZE - 32, code, sizeof(code));
+	KUNIT_EXPECT_EQ(test, map[PAGE_SIZE - 33], 0);
+	KUNIT_EXPECT_EQ(test, map[PAGE_SIZE + 32], 0);
+	expect_prot(test, 0, map, 0);
+	expect_present(test, page, 1, false);
+	vunmap(map);
+	unmapped_pages_free(page, 1);
+}
+
+#ifdef CONFIG_DEBUG_TLBFLUSH
+/*
+ * The smallest number of complete flushes that two changes of the protection
+ * took: some are not due to the test.
+ */
+static unsigned long min_flushes(struct kunit *test, struct page *page)
+{
+	void *map = vmap(&page, 1, VM_MAP, PAGE_KERNEL);
+	unsigned long addr = (unsigned long)map;
+	unsigned long before, least = ULONG_MAX;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	for (i = 0; i < 10; i++) {
+		before = nr_events(NR_TLB_REMOTE_FLUSH);
+		expect_prot(test, set_memory_ro(addr, 1), map, _PAGE_NX);
+		expect_prot(test, set_memory_rw(addr, 1), map,
+			    _PAGE_NX | _PAGE_RW);
+		least = min(least, nr_events(NR_TLB_REMOTE_FLUSH) - before);
+	}
+	vunmap(map);
+	return least;
+}
+
+/* All of the TLB is flushed for an alias that is present, not for an absent one. */
+static void unmapped_test_alias_prot_flush(struct kunit *test)
+{
+	struct page *mapped = alloc_page(GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, mapped);
+	KUNIT_EXPECT_GE(test, min_flushes(test, mapped), 2);
+	KUNIT_EXPECT_EQ(test, min_flushes(test, page), 0);
+	__free_page(mapped);
+	unmapped_pages_free(page, 0);
+}
+#endif /* CONFIG_DEBUG_TLBFLUSH */
+#endif /* CONFIG_X86_64 */
 
 static void read_page(void *info)
 {
@@ -1940,6 +2164,61 @@ static void unmapped_test_image_refill(struct kunit *test)
 }
 
 /* Memory that was given back is ordinary memory and can be written to. */
+/* Pages that may be in an image are copied, and prevent none. */
+static void unmapped_test_image_allowed(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 1);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fill_pages(test, page, 1);
+	unmapped_image_allow(page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	/* What the block had besides is not in the image. */
+	expect_count(test, 2, 0);
+	expect_present(test, page, 1, false);
+
+	unmapped_image_copy(buf, page + 1);
+	KUNIT_EXPECT_EQ(test, buf[0], MARK);
+	KUNIT_EXPECT_EQ(test, buf[PAGE_SIZE / sizeof(*buf) - 1], MARK);
+	expect_present(test, page, 1, false);
+
+	unmapped_image_deny(page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	unmapped_pages_free(page, 1);
+	expect_zero(test, page, 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+}
+
+/* Others prevent an image all the same, and their contents never get there. */
+static void unmapped_test_image_denied(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = alloc_or_fail(test, 0);
+	struct page *secret = alloc_or_fail(test, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	fill_pages(test, secret, 0);
+	unmapped_image_allow(page, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	memset(buf, 0x5a, PAGE_SIZE);
+	unmapped_image_copy(buf, secret);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, PAGE_SIZE));
+
+	unmapped_pages_free(secret, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	/* A free page is no more welcome than a secret one. */
+	secret = alloc_or_fail(test, 0);
+	unmapped_pages_free(secret, 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	unmapped_image_deny(page, 0);
+	unmapped_pages_free(page, 0);
+}
+
 static void unmapped_test_usable_after_drain(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, PMD_ORDER);
@@ -2615,9 +2894,19 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_clear_is_private),
 	KUNIT_CASE(unmapped_test_not_mapped_anywhere),
 	KUNIT_CASE(unmapped_test_vmap),
+	KUNIT_CASE(unmapped_test_vread),
+	KUNIT_CASE(unmapped_test_nofault),
 	KUNIT_CASE(unmapped_test_bulk_mpol),
 	KUNIT_CASE(unmapped_test_large_entry_kept),
 	KUNIT_CASE(unmapped_test_one_flush_a_block),
+#ifdef CONFIG_X86_64
+	KUNIT_CASE(unmapped_test_alias_prot),
+	KUNIT_CASE(unmapped_test_alias_prot_present),
+	KUNIT_CASE(unmapped_test_text_poke),
+#ifdef CONFIG_DEBUG_TLBFLUSH
+	KUNIT_CASE(unmapped_test_alias_prot_flush),
+#endif
+#endif
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
@@ -2669,6 +2958,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
 	KUNIT_CASE(unmapped_test_image_refill),
+	KUNIT_CASE(unmapped_test_image_allowed),
+	KUNIT_CASE(unmapped_test_image_denied),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),

@@ -26,6 +26,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_kvm,
     machines.group_torture,
     machines.group_remains,
+    machines.group_kcore,
     machines.group_hibernate,
     machines.group_guest,
     machines.group_story,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What runs in VMs: KUnit, kselftest, torture, guests."""
 
+import hashlib
 import os
 import re
 
@@ -143,6 +144,18 @@ def group_remains(suite):
                  f"{found.get('freed')} are left")
 
 
+def group_kcore(suite):
+    """unmapped pages in /proc/kcore"""
+    machine = suite.boot("kcore", "kcore", timeout=90)
+    text, mark = "\n".join(machine.said), hashlib.md5(vm.KEPT_MARK).hexdigest()
+    yield result("a mapping shows the contents",
+                 f"mapping: 0 {2 << 20}" in text and
+                 all(f"page {page}: {page} {mark}" in text for page in (0, 1, 511)), text)
+    yield result("the direct map shows zeroes, and stays as it is",
+                 f"alias: 0 {2 << 20}\n" in text and "alias: 0 bytes" in text and
+                 "pages: damaged 0 mapped 0" in text, text)
+
+
 def group_hibernate(suite):
     """hibernation to a disk, which is searched for secrets"""
     disk = vm.TOP / "build" / "vm" / "hibernate.disk"
@@ -155,6 +168,7 @@ def group_hibernate(suite):
                              extra=("-drive", f"file={disk},format=raw,if=virtio"),
                              answer=lambda machine, qemu: vm.count_marks(disk))
         ordinary = vm.count_marks(disk, vm.ORDINARY_MARK)
+        kept = vm.count_marks(disk, vm.KEPT_MARK)
     finally:
         disk.unlink()
     text, pages = "\n".join(machine.said), 8 * 256
@@ -169,9 +183,13 @@ def group_hibernate(suite):
     yield result("everything is as before after resume",
                  "ordinary memory was intact, and the descriptor can be used" in text and
                  "the secrets were intact, and are freed" in text, text)
+    yield result("pages that may be in the image are copied without splitting an entry",
+                 "created: damaged 0 mapped 0, 0 kB split" in text and "created: 1 times" in text, text)
+    yield result("they come back, and are still unmapped", "kept: damaged 0 mapped 0" in text, text)
+    yield result("they are found on the disk", kept >= 512, f"{kept} of 512")
     yield result("ordinary memory is found on the disk", ordinary >= pages, f"{ordinary} of {pages}")
     found = dict(machine.asked)
-    yield result("no secret is", found == {"in use": 0, "freed": 0}, f"{found} are left")
+    yield result("no secret is", found == {"in use": 0, "no swap": 0, "freed": 0}, f"{found} are left")
 
 
 def group_guest(suite):
