@@ -24,13 +24,14 @@ export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
 # The series by the trees that take them, in the order in which they apply, and
 # how many patches a reviewer can be asked to look at.
-SERIES=(secretmem mm kvm)
+SERIES=(secretmem mm kvm execmem)
 MAX_PATCHES=15
 
 # series_of SUBJECT: which series a patch belongs to.
 series_of() {
 	case $1 in
 	KVM:*)	echo kvm ;;
+	mm/execmem:* | mm/vmalloc:*)	echo execmem ;;
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "*)	echo secretmem ;;
 	*)	echo mm ;;
