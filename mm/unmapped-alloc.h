@@ -59,6 +59,14 @@ enum unmapped_event {
 	UNMAPPED_NR_EVENTS,
 };
 
+/* Kernel text in the ROX cache of execmem, shown in debugfs. */
+enum unmapped_text {
+	UNMAPPED_TEXT_BYTES,	/* absent from the direct map, ... */
+	UNMAPPED_TEXT_FALLBACK,	/* ... and bytes that are not */
+	UNMAPPED_TEXT_BLOCKS,	/* whole blocks among the former */
+	UNMAPPED_NR_TEXT,
+};
+
 /**
  * struct unmapped_count - number of pages of a zone, by state
  * @owned: pages taken from the page allocator and not given back.
@@ -84,7 +92,8 @@ struct unmapped_count {
  * page->private of a free chunk's first page: its order, whether it is on a
  * fragment list, and whether all of it is zero. A chunk without UNMAPPED_ZEROED
  * has pages with the contents that they had in the page allocator, and possibly
- * zeroed pages: a page that was ever handed out is zero while it is free.
+ * zeroed pages: a page that was ever handed out is zero while it is free, or
+ * was overwritten by its owner, see unmapped_block_free().
  */
 #define UNMAPPED_ORDER_MASK	0xffUL
 #define UNMAPPED_ON_FRAGMENTS	BIT(8)
@@ -269,6 +278,18 @@ extern atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
 static inline void unmapped_count_event(enum unmapped_event event)
 {
 	atomic_long_inc(&unmapped_events[event]);
+}
+
+extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
+
+static inline void unmapped_text_add(enum unmapped_text what, long nr)
+{
+	atomic_long_add(nr, &unmapped_text[what]);
+}
+
+static inline long unmapped_text_count(enum unmapped_text what)
+{
+	return atomic_long_read(&unmapped_text[what]);
 }
 
 static inline unsigned long unmapped_event_count(enum unmapped_event event)
@@ -538,6 +559,8 @@ static inline bool unmapped_alloc_is_used(void)
 }
 
 #else
+
+#define unmapped_text_add(what, nr)	do { } while (0)
 
 static inline bool unmapped_alloc_is_used(void)
 {

@@ -76,6 +76,17 @@ static const char * const event_names[] = {
 
 static_assert(ARRAY_SIZE(event_names) == UNMAPPED_NR_EVENTS);
 
+static const char * const text_names[] = {
+	[UNMAPPED_TEXT_BYTES]		= "text_unmapped",
+	[UNMAPPED_TEXT_FALLBACK]	= "text_fallback",
+	[UNMAPPED_TEXT_BLOCKS]		= "text_block",
+};
+
+static_assert(ARRAY_SIZE(text_names) == UNMAPPED_NR_TEXT);
+
+atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
+EXPORT_SYMBOL_IF_KUNIT(unmapped_text);
+
 /* Call @show for each populated zone that the allocator can use. */
 static void show_caches(struct seq_file *m,
 			void (*show)(struct seq_file *m, struct zone *zone,
@@ -142,6 +153,11 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	for (i = 0; i < UNMAPPED_NR_EVENTS; i++)
 		seq_printf(m, "%-16s %lu\n", event_names[i],
 			   unmapped_event_count(i));
+
+	seq_puts(m, "\nKernel text\n");
+	for (i = 0; i < UNMAPPED_NR_TEXT; i++)
+		seq_printf(m, "%-16s %ld\n", text_names[i],
+			   unmapped_text_count(i));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
