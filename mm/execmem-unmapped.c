@@ -317,5 +317,6 @@ static int __init execmem_unmapped_init(void)
 	shrinker_register(shrinker);
 	return 0;
 }
+
 /* After the unmapped page allocator's. */
 subsys_initcall(execmem_unmapped_init);

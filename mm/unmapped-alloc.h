@@ -24,6 +24,14 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+/* Kernel text in the ROX cache of execmem, shown in debugfs. */
+enum unmapped_text {
+	UNMAPPED_TEXT_BYTES,	/* absent from the direct map, ... */
+	UNMAPPED_TEXT_FALLBACK,	/* ... and bytes that are not */
+	UNMAPPED_TEXT_BLOCKS,	/* whole blocks among the former */
+	UNMAPPED_NR_TEXT,
+};
+
 #ifdef CONFIG_UNMAPPED_ALLOC
 
 #define UNMAPPED_NR_ORDERS	(PMD_ORDER + 1)
@@ -57,14 +65,6 @@ enum unmapped_event {
 	UNMAPPED_TLB_FLUSH,
 	UNMAPPED_AREA_SPLIT,
 	UNMAPPED_NR_EVENTS,
-};
-
-/* Kernel text in the ROX cache of execmem, shown in debugfs. */
-enum unmapped_text {
-	UNMAPPED_TEXT_BYTES,	/* absent from the direct map, ... */
-	UNMAPPED_TEXT_FALLBACK,	/* ... and bytes that are not */
-	UNMAPPED_TEXT_BLOCKS,	/* whole blocks among the former */
-	UNMAPPED_NR_TEXT,
 };
 
 /**
@@ -160,7 +160,7 @@ struct unmapped_zone {
 	 * UNMAPPED_ORDER_MASK.
 	 *
 	 * Invariant: a page that was ever handed out is zero while it is on a
-	 * list.
+	 * list, or was overwritten by its owner.
 	 */
 	struct list_head free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/**
@@ -560,7 +560,9 @@ static inline bool unmapped_alloc_is_used(void)
 
 #else
 
-#define unmapped_text_add(what, nr)	do { } while (0)
+static inline void unmapped_text_add(enum unmapped_text what, long nr)
+{
+}
 
 static inline bool unmapped_alloc_is_used(void)
 {
