@@ -14,10 +14,9 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/set_memory.h>
+#include <linux/text-patching.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
-
-#include <asm/text-patching.h>
 
 #include "../execmem.h"
 #include "../unmapped-alloc.h"
