@@ -27,7 +27,7 @@
  *   the last reference is dropped, __free_pages_prepare() returns the page to
  *   the allocator.
  * - cached: free, on a per-CPU list or part of a chunk on one of its zone's
- *   free lists. Zero if it was ever handed out.
+ *   free lists. Zero if it was ever handed out, or overwritten by its owner.
  * - in transit: taken off the lists to be given back.
  * - lost: has a hardware error, or could not be mapped again. No longer owned.
  *
@@ -138,6 +138,13 @@ static struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
 	return hand_out_cleared(page, order, gfp);
 }
 
+/* The same for a block that its owner overwrites. */
+static struct page *hand_out_uncleared(struct page *page, gfp_t gfp)
+{
+	set_page_private(page, 0);
+	return hand_out_cleared(page, PMD_ORDER, gfp);
+}
+
 /**
  * struct request - what is requested, and where it may come from
  * @gfp: the caller's flags.
@@ -146,6 +153,7 @@ static struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
  * @nodemask: nodes that are allowed, NULL for all.
  * @nr_pages: how many more pages the caller needs.
  * @no_reclaim: do not reclaim or compact memory.
+ * @overwritten: do not clear the block, the caller will overwrite it.
  * @empty: a zone that was found empty just now, or NULL.
  */
 struct request {
@@ -155,6 +163,7 @@ struct request {
 	nodemask_t *nodemask;
 	unsigned long nr_pages;
 	bool no_reclaim;
+	bool overwritten;
 	const struct unmapped_zone *empty;
 };
 
@@ -342,7 +351,11 @@ static struct page *alloc_request(struct request r)
 	else if (!page)
 		page = take_zonelist(&r, false);
 
-	return page ? hand_out(page, r.order, r.gfp) : NULL;
+	if (!page)
+		return NULL;
+	if (r.overwritten)
+		return hand_out_uncleared(page, r.gfp);
+	return hand_out(page, r.order, r.gfp);
 }
 
 /* Not inlined, so that the common case needs no stack for the request. */
@@ -472,6 +485,20 @@ struct page *unmapped_pages_alloc_noprof(gfp_t gfp, unsigned int order)
 	return alloc_pages_task(gfp, order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_noprof);
+
+struct page *unmapped_block_alloc_noprof(gfp_t gfp)
+{
+	VM_WARN_ON_ONCE(gfp & (__GFP_COMP | __GFP_ACCOUNT));
+	if (!prepare_alloc(gfp, PMD_ORDER))
+		return NULL;
+	return alloc_request((struct request) {
+		.gfp = gfp,
+		.order = PMD_ORDER,
+		.nid = numa_mem_id(),
+		.overwritten = true,
+	});
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_block_alloc_noprof);
 
 struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order)
 {
@@ -648,6 +675,22 @@ void unmapped_pages_free(struct page *page, unsigned int order)
 	__free_pages(page, order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_free);
+
+/* What __free_pages_prepare() and unmapped_alloc_catch() do, but no clearing. */
+void unmapped_block_free(struct page *page)
+{
+	VM_WARN_ON_ONCE_PAGE(!unmapped_page(page), page);
+	if (!put_page_testzero(page))
+		return;
+
+	trace_mm_page_free(page, PMD_ORDER);
+	kmsan_free_page(page, PMD_ORDER);
+	page_free_account(page, PMD_ORDER);
+	unmapped_charge_cache(1L << PMD_ORDER);
+	set_page_private(page, 0);
+	unmapped_zone_put(unmapped_page_zone(page), page, PMD_ORDER);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_block_free);
 
 void unmapped_free_folio(struct folio *folio)
 {

@@ -24,6 +24,14 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+/* Kernel text in the ROX cache of execmem, shown in debugfs. */
+enum unmapped_text {
+	UNMAPPED_TEXT_BYTES,	/* absent from the direct map, ... */
+	UNMAPPED_TEXT_FALLBACK,	/* ... and bytes that are not */
+	UNMAPPED_TEXT_BLOCKS,	/* whole blocks among the former */
+	UNMAPPED_NR_TEXT,
+};
+
 #ifdef CONFIG_UNMAPPED_ALLOC
 
 #define UNMAPPED_NR_ORDERS	(PMD_ORDER + 1)
@@ -88,7 +96,8 @@ struct unmapped_count {
  * page->private of a free chunk's first page: its order, whether it is on a
  * fragment list, and whether all of it is zero. A chunk without UNMAPPED_ZEROED
  * has pages with the contents that they had in the page allocator, and possibly
- * zeroed pages: a page that was ever handed out is zero while it is free.
+ * zeroed pages: a page that was ever handed out is zero while it is free, or
+ * was overwritten by its owner, see unmapped_block_free().
  */
 #define UNMAPPED_ORDER_MASK	0xffUL
 #define UNMAPPED_ON_FRAGMENTS	BIT(8)
@@ -155,7 +164,7 @@ struct unmapped_zone {
 	 * UNMAPPED_ORDER_MASK.
 	 *
 	 * Invariant: a page that was ever handed out is zero while it is on a
-	 * list.
+	 * list, or was overwritten by its owner.
 	 */
 	struct list_head free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/**
@@ -256,7 +265,8 @@ struct unmapped_node {
 /* For consumers that can be modules, and for the tests. */
 #define EXPORT_SYMBOL_FOR_CONSUMERS(symbol)				\
 	EXPORT_SYMBOL_FOR_MODULES(symbol,				\
-		"kvm,unmapped_alloc_kunit,unmapped_alloc_torture")
+		"kvm,execmem_kunit,unmapped_alloc_kunit,"		\
+		"unmapped_alloc_torture")
 
 /* Everything below is for the allocator's own files and its tests. */
 
@@ -282,6 +292,18 @@ extern atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
 static inline void unmapped_count_event(enum unmapped_event event)
 {
 	atomic_long_inc(&unmapped_events[event]);
+}
+
+extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
+
+static inline void unmapped_text_add(enum unmapped_text what, long nr)
+{
+	atomic_long_add(nr, &unmapped_text[what]);
+}
+
+static inline long unmapped_text_count(enum unmapped_text what)
+{
+	return atomic_long_read(&unmapped_text[what]);
 }
 
 static inline unsigned long unmapped_event_count(enum unmapped_event event)
@@ -551,6 +573,10 @@ static inline bool unmapped_alloc_is_used(void)
 }
 
 #else
+
+static inline void unmapped_text_add(enum unmapped_text what, long nr)
+{
+}
 
 static inline bool unmapped_alloc_is_used(void)
 {

@@ -16,6 +16,7 @@
 #include <linux/printk.h>
 #include <linux/seq_file.h>
 #include <linux/unmapped_alloc.h>
+#include <linux/vmalloc.h>
 
 #include <kunit/visibility.h>
 
@@ -75,6 +76,17 @@ static const char * const event_names[] = {
 };
 
 static_assert(ARRAY_SIZE(event_names) == UNMAPPED_NR_EVENTS);
+
+static const char * const text_names[] = {
+	[UNMAPPED_TEXT_BYTES]		= "text_unmapped",
+	[UNMAPPED_TEXT_FALLBACK]	= "text_fallback",
+	[UNMAPPED_TEXT_BLOCKS]		= "text_block",
+};
+
+static_assert(ARRAY_SIZE(text_names) == UNMAPPED_NR_TEXT);
+
+atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
+EXPORT_SYMBOL_IF_KUNIT(unmapped_text);
 
 /* Call @show for each populated zone that the allocator can use. */
 static void show_caches(struct seq_file *m,
@@ -142,6 +154,11 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	for (i = 0; i < UNMAPPED_NR_EVENTS; i++)
 		seq_printf(m, "%-16s %lu\n", event_names[i],
 			   unmapped_event_count(i));
+
+	seq_puts(m, "\nKernel text\n");
+	for (i = 0; i < UNMAPPED_NR_TEXT; i++)
+		seq_printf(m, "%-16s %ld\n", text_names[i],
+			   unmapped_text_count(i));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
@@ -272,11 +289,30 @@ struct mappings {
 	unsigned long nr_unmapped;
 };
 
-static void look_at(struct mappings *m, unsigned long pfn, unsigned long nr)
+/* Kernel text is mapped by its owner, in the area that execmem made for it. */
+static bool is_text(unsigned long addr, unsigned long pfn)
+{
+	struct vm_struct *area;
+	unsigned long i;
+
+	if (addr < MODULES_VADDR || addr >= MODULES_END)
+		return false;
+
+	area = find_vm_area((void *)addr);
+	if (!area || !area->pages)
+		return false;
+	i = (addr - (unsigned long)area->addr) >> PAGE_SHIFT;
+	return i < area->nr_pages && page_to_pfn(area->pages[i]) == pfn;
+}
+
+static void look_at(struct mappings *m, unsigned long addr, unsigned long pfn,
+		    unsigned long nr)
 {
 	struct page *page;
 
 	m->nr_seen++;
+	if (is_text(addr, pfn))
+		return;
 	for (; nr; nr--, pfn++) {
 		page = pfn_to_online_page(pfn);
 		m->nr_unmapped += page && unmapped_page(page);
@@ -290,7 +326,8 @@ static int look_at_pud(pud_t *pud, unsigned long addr, unsigned long next,
 
 	if (pud_leaf(val)) {
 		if (pud_present(val))
-			look_at(walk->private, pud_pfn(val), PUD_SIZE >> PAGE_SHIFT);
+			look_at(walk->private, addr & PUD_MASK, pud_pfn(val),
+				PUD_SIZE >> PAGE_SHIFT);
 		walk->action = ACTION_CONTINUE;
 	}
 	return 0;
@@ -303,7 +340,8 @@ static int look_at_pmd(pmd_t *pmd, unsigned long addr, unsigned long next,
 
 	if (pmd_leaf(val)) {
 		if (pmd_present(val))
-			look_at(walk->private, pmd_pfn(val), UNMAPPED_BLOCK_PAGES);
+			look_at(walk->private, addr & PMD_MASK, pmd_pfn(val),
+				UNMAPPED_BLOCK_PAGES);
 		walk->action = ACTION_CONTINUE;
 	}
 	return 0;
@@ -317,7 +355,7 @@ static int look_at_pte(pte_t *pte, unsigned long addr, unsigned long next,
 	unsigned long before = m->nr_unmapped;
 
 	if (pte_present(val))
-		look_at(m, pte_pfn(val), 1);
+		look_at(m, addr, pte_pfn(val), 1);
 	/* If the entry is gone, the allocator may have got the page since. */
 	if (!pte_same(val, ptep_get(pte)))
 		m->nr_unmapped = before;

@@ -24,7 +24,7 @@ export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
 # The series by the trees that take them, in the order in which they apply, and
 # how many patches a reviewer can be asked to look at.
-SERIES=(secretmem x86 mm kvm)
+SERIES=(secretmem x86 mm kvm execmem)
 MAX_PATCHES=15
 
 # series_of SUBJECT: which series a patch belongs to.

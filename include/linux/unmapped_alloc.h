@@ -144,6 +144,23 @@ unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
 	alloc_hooks(unmapped_pages_alloc_bulk_mpol_noprof(gfp, pol, nr_pages, \
 							  pages))
 
+struct page *unmapped_block_alloc_noprof(gfp_t gfp);
+
+/**
+ * unmapped_block_alloc() - allocate a block that the caller overwrites
+ * @gfp: GFP_* flags, see unmapped_pages_alloc_nodemask(); neither __GFP_COMP
+ *	nor __GFP_ACCOUNT.
+ *
+ * 2^PMD_ORDER contiguous pages, which are not cleared. They have contents of
+ * previous owners that did not use this allocator. The caller must overwrite
+ * all of them before anyone else can read any.
+ *
+ * Context: As unmapped_pages_alloc_nodemask().
+ * Return: the first page, with a reference count of 1, or NULL.
+ */
+#define unmapped_block_alloc(gfp) \
+	alloc_hooks(unmapped_block_alloc_noprof(gfp))
+
 struct folio *unmapped_folio_alloc_noprof(gfp_t gfp, unsigned int order);
 
 /**
@@ -216,6 +233,19 @@ struct folio *unmapped_folio_alloc_mpol_noprof(gfp_t gfp, unsigned int order,
  * Context: Any context except NMI.
  */
 void unmapped_pages_free(struct page *page, unsigned int order);
+
+/**
+ * unmapped_block_free() - free a block that the caller has overwritten
+ * @page: first page, from unmapped_block_alloc().
+ *
+ * Like unmapped_pages_free(), but does not clear the block if the reference was
+ * the last one. The caller has overwritten all that it has ever stored there,
+ * with something that anyone may know, and has unmapped it. The pages are
+ * cleared when they are handed out again.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_block_free(struct page *page);
 
 /**
  * unmapped_free_folio() - free_folio operation of files with unmapped folios
@@ -372,6 +402,11 @@ unmapped_pages_alloc_bulk(gfp_t gfp, int nid, nodemask_t *nodemask,
 	return 0;
 }
 
+static inline struct page *unmapped_block_alloc(gfp_t gfp)
+{
+	return NULL;
+}
+
 static inline struct folio *
 unmapped_folio_alloc(gfp_t gfp, unsigned int order)
 {
@@ -400,6 +435,10 @@ unmapped_pages_alloc_bulk_mpol(gfp_t gfp, struct mempolicy *pol,
 }
 
 static inline void unmapped_pages_free(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_block_free(struct page *page)
 {
 }
 

@@ -63,10 +63,13 @@ static long read_number(const char *file, const char *word)
 
 enum column { OWNED, USED, CACHED, TRANSIT, LOST, NR_COLUMNS };
 
-/* The sum of a column of "Number of pages" in debugfs over all zones. */
+/*
+ * The sum of a column of "Number of pages" in debugfs over all zones, without
+ * the pages of kernel text.
+ */
 static long read_pages(enum column column)
 {
-	long sum = 0, value[NR_COLUMNS];
+	long sum = 0, text, value[NR_COLUMNS];
 	bool in_table = false;
 	char line[512];
 	FILE *f = fopen(DEBUGFS, "r");
@@ -81,6 +84,9 @@ static long read_pages(enum column column)
 				&value[0], &value[1], &value[2], &value[3],
 				&value[4]) == NR_COLUMNS)
 			sum += value[column];
+		else if (sscanf(line, "text_unmapped %ld", &text) == 1 &&
+			 (column == OWNED || column == USED))
+			sum -= text / sysconf(_SC_PAGESIZE);
 	}
 	fclose(f);
 	return sum;

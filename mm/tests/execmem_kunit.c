@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for memory of execmem that has no alias in the direct map, and for
+ * the vmalloc() function that maps it.
+ *
+ * Modules, BPF and others use the cache at the same time, so the tests only look
+ * at memory of their own, and at counters that change by more than others cause.
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/execmem.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/set_memory.h>
+#include <linux/text-patching.h>
+#include <linux/unmapped_alloc.h>
+#include <linux/vmalloc.h>
+
+#include "../execmem.h"
+#include "../unmapped-alloc.h"
+#include "../vmalloc.h"
+
+/* The largest order that the page allocator has, for the stub. */
+static int max_order;
+
+static struct page *limited_source(gfp_t gfp, unsigned int order, int nid,
+				   nodemask_t *nodemask)
+{
+	struct page *page = NULL;
+
+	if ((int)order <= max_order)
+		page = alloc_pages_node(nid, gfp, order);
+	if (page)
+		set_page_count(page, 0);
+	return page;
+}
+
+static void drain_all(void)
+{
+	int nid;
+
+	for_each_online_node(nid)
+		unmapped_alloc_drain(nid);
+}
+
+/* Free all areas that are not in use. It fails while the cache is used. */
+static unsigned long shrink(void)
+{
+	unsigned long freed = 0;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		freed += execmem_cache_shrink();
+		msleep(20);
+	}
+	return freed;
+}
+
+/* From now on, the page allocator has nothing larger for the cache. */
+static void limit_source(struct kunit *test, int order)
+{
+	max_order = order;
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   limited_source);
+	shrink();
+	drain_all();
+}
+
+static void *alloc_or_fail(struct kunit *test, size_t size)
+{
+	void *p = execmem_alloc(EXECMEM_BPF, size);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	return p;
+}
+
+enum perms { ROX, RW, NONE };
+
+static enum perms perms_of(const void *addr)
+{
+	unsigned int level;
+	pte_t *pte = lookup_address((unsigned long)addr, &level);
+
+	if (!pte || !(pte_val(*pte) & _PAGE_PRESENT))
+		return NONE;
+	if (!(pte_val(*pte) & (_PAGE_RW | _PAGE_NX)))
+		return ROX;
+	return (pte_val(*pte) & _PAGE_RW) && (pte_val(*pte) & _PAGE_NX) ? RW : NONE;
+}
+
+/* Every page has these permissions, and is mapped nowhere else. */
+static void expect_perms(struct kunit *test, void *p, size_t size,
+			 enum perms perms)
+{
+	unsigned int bad_perms = 0, aliased = 0;
+	struct page *page;
+	size_t i;
+
+	for (i = 0; i < size; i += PAGE_SIZE) {
+		page = vmalloc_to_page(p + i);
+		bad_perms += perms_of(p + i) != perms;
+		aliased += !unmapped_page(page) || kernel_page_present(page);
+	}
+	KUNIT_EXPECT_EQ(test, bad_perms, 0);
+	KUNIT_EXPECT_EQ(test, aliased, 0);
+}
+
+static void expect_trapping(struct kunit *test, void *p, size_t size)
+{
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, INT3_INSN_OPCODE, size));
+}
+
+/* Wait for the work item that frees areas. */
+static void wait_for_count(struct kunit *test, enum unmapped_text what,
+			   long most)
+{
+	int i;
+
+	for (i = 0; i < 100 && unmapped_text_count(what) > most; i++)
+		msleep(20);
+	KUNIT_EXPECT_LE(test, unmapped_text_count(what), most);
+}
+
+/* === Areas without an alias ============================================== */
+
+static void execmem_test_no_alias(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		PAGE_SIZE, 5 * PAGE_SIZE, PMD_SIZE, PMD_SIZE + PAGE_SIZE,
+	};
+	void *p;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = alloc_or_fail(test, sizes[i]);
+		expect_perms(test, p, sizes[i], ROX);
+		expect_trapping(test, p, sizes[i]);
+		execmem_free(p);
+	}
+}
+
+/* What is written becomes executable, and is gone when it is freed. */
+static void execmem_test_write(struct kunit *test)
+{
+	size_t size = 3 * PAGE_SIZE;
+	void *p = execmem_alloc_rw(EXECMEM_MODULE_TEXT, size), *again;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	expect_perms(test, p, size, RW);
+	memset(p, 0x90, size);
+	KUNIT_EXPECT_EQ(test, execmem_restore_rox(p, size), 0);
+	expect_perms(test, p, size, ROX);
+	KUNIT_EXPECT_NULL(test, memchr_inv(p, 0x90, size));
+	execmem_free(p);
+
+	again = alloc_or_fail(test, size);
+	expect_trapping(test, again, size);
+	execmem_free(again);
+}
+
+/* All types of text share blocks. */
+static void execmem_test_share(struct kunit *test)
+{
+	static const enum execmem_type types[] = {
+		EXECMEM_MODULE_TEXT, EXECMEM_KPROBES, EXECMEM_FTRACE, EXECMEM_BPF,
+	};
+	long before = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
+	void *p[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(p); i++) {
+		p[i] = execmem_alloc(types[i % ARRAY_SIZE(types)], PAGE_SIZE);
+		KUNIT_EXPECT_NOT_NULL(test, p[i]);
+	}
+	KUNIT_EXPECT_LE(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS),
+			before + 1);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		execmem_free(p[i]);
+}
+
+/* A block that is not in use is kept, until there is need for memory. */
+static void execmem_test_spare(struct kunit *test)
+{
+	void *p[3];
+	long before;
+	int i;
+
+	shrink();
+	before = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = alloc_or_fail(test, PMD_SIZE);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		execmem_free(p[i]);
+
+	wait_for_count(test, UNMAPPED_TEXT_BLOCKS, before + 1);
+	/* Let the work item end. */
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, shrink(), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
+	KUNIT_EXPECT_LE(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), before);
+}
+
+/* === When memory is fragmented or short ================================== */
+
+/* One fragment is enough, and the area goes back although it is small. */
+static void execmem_test_fragment(struct kunit *test)
+{
+	size_t size = PMD_SIZE / 2;
+	unsigned long fragments;
+	long bytes, blocks;
+	int nr = 0;
+	void *p[8];
+
+	limit_source(test, PMD_ORDER - 1);
+	bytes = unmapped_text_count(UNMAPPED_TEXT_BYTES);
+	blocks = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
+	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
+
+	/* Fill up what is free in blocks in use. */
+	do {
+		p[nr] = alloc_or_fail(test, size);
+	} while (unmapped_text_count(UNMAPPED_TEXT_BYTES) == bytes &&
+		 ++nr < ARRAY_SIZE(p) - 1);
+
+	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BYTES),
+			bytes + (long)size);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+			fragments + 1);
+	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
+	expect_perms(test, p[nr], size, ROX);
+	expect_trapping(test, p[nr], size);
+	for (; nr >= 0; nr--)
+		execmem_free(p[nr]);
+	wait_for_count(test, UNMAPPED_TEXT_BYTES, bytes);
+}
+
+/* What is unmapped already is used before anything is split. */
+static void execmem_test_cached_pages(struct kunit *test)
+{
+	unsigned long fragments, splits;
+	struct page *pages[16];
+	long blocks;
+	int i, nr = 0;
+	void *p;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = unmapped_pages_alloc(GFP_KERNEL, PMD_ORDER - 1);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	limit_source(test, -1);
+	blocks = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
+	/* Of each block, half is free. */
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		if (IS_ALIGNED(page_to_pfn(pages[i]), UNMAPPED_BLOCK_PAGES))
+			pages[nr++] = pages[i];
+		else
+			unmapped_pages_free(pages[i], PMD_ORDER - 1);
+	}
+
+	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
+	splits = unmapped_event_count(UNMAPPED_AREA_SPLIT);
+	p = alloc_or_fail(test, PMD_SIZE);
+	expect_perms(test, p, PMD_SIZE, ROX);
+	expect_trapping(test, p, PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+			fragments);
+	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_AREA_SPLIT), splits);
+	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
+	execmem_free(p);
+	while (nr--)
+		unmapped_pages_free(pages[nr], PMD_ORDER - 1);
+}
+
+/* Without unmapped memory, all is as before, and counted. */
+static void execmem_test_fallback(struct kunit *test)
+{
+	long before = unmapped_text_count(UNMAPPED_TEXT_FALLBACK);
+	size_t size = PMD_SIZE + PAGE_SIZE;
+	void *p;
+
+	limit_source(test, -1);
+	p = alloc_or_fail(test, size);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(vmalloc_to_page(p)));
+	KUNIT_EXPECT_GE(test, unmapped_text_count(UNMAPPED_TEXT_FALLBACK),
+			before + (long)size);
+	KUNIT_EXPECT_EQ(test, perms_of(p), ROX);
+	expect_trapping(test, p, size);
+	execmem_free(p);
+	wait_for_count(test, UNMAPPED_TEXT_FALLBACK, before);
+}
+
+/* === Mapping given pages ================================================= */
+
+static void execmem_test_map_pages(struct kunit *test)
+{
+	unsigned int nr = UNMAPPED_BLOCK_PAGES + 3, i, level;
+	struct page *block, *small, **pages;
+	struct vm_struct *area;
+	unsigned long addr, accounted;
+
+	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	block = unmapped_pages_alloc(GFP_KERNEL, PMD_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	small = unmapped_pages_alloc(GFP_KERNEL, 2);
+	KUNIT_ASSERT_NOT_NULL(test, small);
+	for (i = 0; i < nr; i++)
+		pages[i] = i < UNMAPPED_BLOCK_PAGES ? block + i :
+			   small + 2 - (i - UNMAPPED_BLOCK_PAGES);
+
+	accounted = global_node_page_state(NR_VMALLOC);
+	area = vmalloc_map_pages(pages, nr, PAGE_SIZE, VMALLOC_START,
+				 VMALLOC_END, PAGE_KERNEL, 0, GFP_KERNEL,
+				 __builtin_return_address(0));
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_EXPECT_GE(test, global_node_page_state(NR_VMALLOC) + 128,
+			accounted + nr);
+	addr = (unsigned long)area->addr;
+	for (i = 0; i < nr; i++) {
+		KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page((void *)addr +
+							  i * PAGE_SIZE), pages[i]);
+		*(unsigned int *)(addr + i * PAGE_SIZE) = i;
+	}
+	lookup_address(addr, &level);
+	KUNIT_EXPECT_EQ(test, level, PG_LEVEL_2M);
+	lookup_address(addr + PMD_SIZE, &level);
+	KUNIT_EXPECT_EQ(test, level, PG_LEVEL_4K);
+
+	vmalloc_unmap_pages(area);
+	KUNIT_EXPECT_NULL(test, find_vm_area((void *)addr));
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, perms_of((void *)addr + i * PAGE_SIZE), NONE);
+	unmapped_pages_free(block, PMD_ORDER);
+	unmapped_pages_free(small, 2);
+}
+
+/* === Suite =============================================================== */
+
+static int execmem_test_init(struct kunit *test)
+{
+	if (!unmapped_alloc_available() || !execmem_is_rox(EXECMEM_BPF))
+		kunit_skip(test, "no unmapped pages on this boot");
+	return 0;
+}
+
+static struct kunit_case execmem_test_cases[] = {
+	KUNIT_CASE(execmem_test_no_alias),
+	KUNIT_CASE(execmem_test_write),
+	KUNIT_CASE(execmem_test_share),
+	KUNIT_CASE(execmem_test_spare),
+	KUNIT_CASE(execmem_test_fragment),
+	KUNIT_CASE(execmem_test_cached_pages),
+	KUNIT_CASE(execmem_test_fallback),
+	KUNIT_CASE(execmem_test_map_pages),
+	{}
+};
+
+static struct kunit_suite execmem_test_suite = {
+	.name = "execmem",
+	.init = execmem_test_init,
+	.test_cases = execmem_test_cases,
+};
+
+kunit_test_suite(execmem_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests for execmem");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
