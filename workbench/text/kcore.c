@@ -4,8 +4,8 @@
  *
  *	kcore MODULE KIB
  *
- * Finds text_marks of that generated module in /proc/kallsyms, and compares all
- * bytes of its marks with what they have to be at that address.
+ * Finds text_run() of that generated module in /proc/kallsyms, and compares all
+ * bytes of its marks with what they have to be at their address.
  */
 #include <fcntl.h>
 #include <linux/elf.h>
@@ -22,20 +22,21 @@ static void fail(const char *what)
 	exit(1);
 }
 
-static unsigned long find_symbol(const char *module)
+/* Where the first unit of a module is. */
+static unsigned long find_marks(const char *module)
 {
 	FILE *f = fopen("/proc/kallsyms", "r");
 	char line[512], in[128];
 	unsigned long addr;
 
-	snprintf(in, sizeof(in), "text_marks\t[%s]\n", module);
+	snprintf(in, sizeof(in), "text_run\t[%s]\n", module);
 	while (f && fgets(line, sizeof(line), f))
 		if (strlen(line) > 19 && !strcmp(line + 19, in) &&
 		    sscanf(line, "%lx", &addr) == 1 && addr) {
 			fclose(f);
-			return addr;
+			return addr / MARK_UNIT * MARK_UNIT + MARK_UNIT;
 		}
-	fprintf(stderr, "no text_marks of %s in /proc/kallsyms\n", module);
+	fprintf(stderr, "no text_run of %s in /proc/kallsyms\n", module);
 	exit(1);
 }
 
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: kcore MODULE KIB\n");
 		return 2;
 	}
-	addr = find_symbol(argv[1]);
+	addr = find_marks(argv[1]);
 	make_unit(expected, addr);
 	kcore = open("/proc/kcore", O_RDONLY);
 	if (kcore < 0)

@@ -14,24 +14,23 @@
 #define RODATA_KIB	(TEXT_KIB / 4 % 3 * 4 + 4)
 #define DATA_KIB	(TEXT_KIB / 4 % 5 + 1)
 
-/* @start: a name for the first unit, or a number that is a local label. */
-#define MARKS(start, ref, units)					\
+#define MARKS(units)							\
 	asm volatile(".balign " __stringify(MARK_UNIT) "\n"		\
-		     start ":\n"					\
+		     "1:\n"						\
 		     ".rept %c0\n"					\
-		     "movabs $" ref " + " __stringify(MARK_1) ", %%rax\n" \
-		     "movabs $" ref " + " __stringify(MARK_2) ", %%rax\n" \
-		     "movabs $" ref " + " __stringify(MARK_3) ", %%rax\n" \
+		     "movabs $1b + " __stringify(MARK_1) ", %%rax\n"	\
+		     "movabs $1b + " __stringify(MARK_2) ", %%rax\n"	\
+		     "movabs $1b + " __stringify(MARK_3) ", %%rax\n"	\
 		     ".fill " __stringify(MARK_UNIT - MARK_SIZE) ", 1, "	\
 		     __stringify(MARK_NOP) "\n"				\
 		     ".endr\n" : : "i" (units) : "rax")
 
-/* By these names kprobes, ftrace and kcore.c find it. */
+/* By this name probes and kcore.c find it: the units begin at the next multiple of their size. */
 void text_run(void);
 
 noinline void text_run(void)
 {
-	MARKS("text_marks", "text_marks", MARK_UNITS(TEXT_KIB));
+	MARKS(MARK_UNITS(TEXT_KIB));
 }
 
 static int run(const char *value, const struct kernel_param *kp)
@@ -52,7 +51,7 @@ static char data[DATA_KIB << 10] __used = { 1 };
 
 static int __init text_init(void)
 {
-	MARKS("1", "1b", MARK_UNITS(INIT_KIB));
+	MARKS(MARK_UNITS(INIT_KIB));
 	return 0;
 }
 module_init(text_init);

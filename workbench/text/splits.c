@@ -36,7 +36,8 @@ static const struct caller {
 	{ "ftrace_", TEXT },
 	{ "alloc_insn_page", TEXT },
 	{ "module_enable_", DATA },
-	/* VM_FLUSH_RESET_PERMS, which only data has */
+	/* VM_FLUSH_RESET_PERMS, which no area of the cache has */
+	{ "vfree", DATA },
 	{ "remove_vm_area", DATA },
 };
 
