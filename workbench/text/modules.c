@@ -8,12 +8,11 @@
  *	modules unload COUNT
  *	modules time KIB COUNT			one at a time, and no other work
  *
- * A call that fails is an error, unless the process is to fail (make-it-fail):
- * then it is counted. Churn prints "loads N" and "failures N"; time prints ns for
+ * A call that fails is an error, unless allocations are made to fail (user.h): then
+ * it is counted. Churn prints "loads N" and "failures N"; time prints ns for
  * each load and unload, without those that nobody ran in.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -81,7 +80,9 @@ static void load(int number)
 	name_of(number, name);
 	rename_image(nr, name);
 	loads++;
+	arm(true);
 	loaded[number] = !syscall(SYS_init_module, files[nr].image, files[nr].size, "");
+	arm(false);
 	if (!loaded[number])
 		failed("load", name);
 }
@@ -91,7 +92,9 @@ static void unload(int number)
 	char name[sizeof(NAME)];
 
 	name_of(number, name);
+	arm(true);
 	loaded[number] = syscall(SYS_delete_module, name, 0);
+	arm(false);
 	if (loaded[number])
 		failed("unload", name);
 }

@@ -43,7 +43,9 @@ static int load(unsigned int value, unsigned int nr)
 		insns[i] = (struct bpf_insn){ .code = BPF_ALU64 | BPF_ADD | BPF_K, .imm = 1 };
 	insns[i] = (struct bpf_insn){ .code = BPF_JMP | BPF_EXIT };
 	loads++;
+	arm(true);
 	fd = bpf(BPF_PROG_LOAD, &attr);
+	arm(false);
 	if (fd < 0)
 		failed("load", "a program");
 	return fd;

@@ -53,8 +53,9 @@ static void sweep_node(int nid)
 			return;
 		if (pfn_valid(pfn))
 			read_page(pfn);
-		if (pfn % 64 == 0)
-			cond_resched();
+		/* Others want the CPU; ftrace and kprobes wait until each task has slept. */
+		if (pfn % 512 == 0)
+			schedule_timeout_idle(1);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,29 +23,32 @@ static inline unsigned int random_below(unsigned int n)
 	return (random_state >> 33) % n;
 }
 
-/* Does the kernel fail now and then what this process asks for? */
-static inline bool made_to_fail(void)
+/*
+ * With FAIL_NTH=N in the environment, one of the first N allocations of the next
+ * call into the kernel fails (/proc/self/fail-nth), if there are so many.
+ */
+static inline void arm(bool on)
 {
-	static int on = -1;
-	FILE *f;
+	static int fd = -1;
+	const char *limit = getenv("FAIL_NTH");
+	char nth[16];
 
-	if (on >= 0)
-		return on;
-	on = 0;
-	f = fopen("/proc/self/make-it-fail", "r");
-	if (f) {
-		if (fscanf(f, "%d", &on) != 1)
-			on = 0;
-		fclose(f);
+	if (!limit)
+		return;
+	if (fd < 0)
+		fd = open("/proc/self/fail-nth", O_WRONLY);
+	snprintf(nth, sizeof(nth), "%u", on ? 1 + random_below(atoi(limit)) : 0);
+	if (fd < 0 || pwrite(fd, nth, strlen(nth), 0) < 0) {
+		perror("/proc/self/fail-nth");
+		exit(1);
 	}
-	return on;
 }
 
-/* A call failed: only who is made to fail goes on. */
+/* A call failed: an error, unless it was made to fail. */
 static inline void failed(const char *what, const char *name)
 {
 	failures++;
-	if (!made_to_fail()) {
+	if (!getenv("FAIL_NTH")) {
 		fprintf(stderr, "%s of %s: %s\n", what, name, strerror(errno));
 		exit(1);
 	}
