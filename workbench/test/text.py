@@ -39,7 +39,7 @@ def look_results(suite):
     said, text = told(machine), "\n".join(machine.said)
     there = said["there"]
     yield result("programs, trampolines and probes are in use",
-                 there["programs"] >= 1000 and there["trampolines"] >= 8 and there["probes"] == 100, text)
+                 there["programs"] >= 1000 and there["trampolines"] >= 4 and there["probes"] == 16, text)
     yield areas_result("in use", there, text)
     for name in ("no module", "modules gone"):
         yield result(f"{name}: a sweep of the direct map reads it, and finds no mark of a module's text",
