@@ -27,15 +27,15 @@ def group_text(suite):
     """kernel text is not in the direct map, and splits nothing"""
     yield from look_results(suite)
     yield from churn_results(suite, "modules", "text-churn", ("200", "10", "1"))
-    yield from churn_results(suite, "modules, fragmented memory", "text-churn", ("200", "3", "1", "fragmented"))
-    yield from churn_results(suite, "all at once", "text-all", ("100", "1000", "3"))
-    yield from churn_results(suite, "all at once, fragmented memory", "text-all", ("100", "1000", "2", "fragmented"))
-    yield from churn_results(suite, "all at once, failures", "text-all", ("100", "1000", "2", "failures"))
+    yield from churn_results(suite, "modules, fragmented memory", "text-churn", ("200", "2", "1", "fragmented"))
+    yield from churn_results(suite, "all at once", "text-all", ("50", "1000", "1"))
+    yield from churn_results(suite, "all at once, fragmented memory", "text-all", ("20", "200", "1", "fragmented"))
+    yield from churn_results(suite, "all at once, failures", "text-all", ("50", "500", "1", "failures"))
 
 
 def look_results(suite):
     """What is to be seen of text that is in use."""
-    machine = suite.boot("text-look", "text-look", ["50", "1000", "8", "100"], timeout=180)
+    machine = suite.boot("text-look", "text-look", ["50", "1000", "4", "16"], timeout=300)
     said, text = told(machine), "\n".join(machine.said)
     there = said["there"]
     yield result("programs, trampolines and probes are in use",

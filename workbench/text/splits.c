@@ -44,6 +44,7 @@ static const struct caller {
 static DEFINE_RAW_SPINLOCK(lock);
 static unsigned long splits[NR_CAUSES];	/* protected by lock */
 static unsigned long seen;		/* protected by lock: all that are told of */
+static unsigned long at_init;
 
 static unsigned long count_splits(void)
 {
@@ -119,14 +120,15 @@ static int splits_show(struct seq_file *m, void *v)
 
 	for (i = 0; i < NR_CAUSES; i++)
 		seq_printf(m, "%s %lu\n", cause_names[i], READ_ONCE(splits[i]));
-	seq_printf(m, "missed %d\n", probe.nmissed);
+	seq_printf(m, "all %lu\nmissed %d\n", count_splits() - at_init, probe.nmissed);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(splits);
 
 int splits_init(struct dentry *dir)
 {
-	seen = count_splits();
+	at_init = count_splits();
+	seen = at_init;
 	debugfs_create_file("splits", 0400, dir, NULL, &splits_fops);
 	return register_kretprobe(&probe);
 }
