@@ -3,6 +3,7 @@
 
 import re
 
+from . import pagetables
 from .suite import result
 
 # What the untouched kernel's text splits with the same job on fragmented memory:
@@ -35,12 +36,16 @@ def group_text(suite):
 
 def look_results(suite):
     """What is to be seen of text that is in use."""
-    machine = suite.boot("text-look", "text-look", ["50", "1000", "4", "16"], timeout=300)
+    machine = suite.boot("text-look", "text-look", ["50", "1000", "4", "16"], timeout=300,
+                         answer=pagetables.look_at)
     said, text = told(machine), "\n".join(machine.said)
     there = said["there"]
     yield result("programs, trampolines and probes are in use",
                  there["programs"] >= 1000 and there["trampolines"] >= 4 and there["probes"] == 16, text)
     yield areas_result("in use", there, text)
+    seen = dict(machine.asked)["there"]
+    yield result("seen from outside, it is as the kernel says",
+                 all(seen[name] == there[name] for name in seen), f"{seen}\n{text}")
     for name in ("no module", "modules gone"):
         yield result(f"{name}: a sweep of the direct map reads it, and finds no mark of a module's text",
                      said[name]["readable"] > 1024 and said[name]["marks"] == 0, text)
