@@ -68,7 +68,7 @@ def areas_result(name, areas, text):
 def churn_results(suite, name, job, args):
     """What is left when everything came and went."""
     failures = "failures" in args
-    machine = suite.boot(f"text-{name}".replace(", ", "-").replace(" ", "-"), job, args, timeout=400,
+    machine = suite.boot(f"text-{name}".replace(", ", "-").replace(" ", "-"), job, args, timeout=900,
                          allow=("failures",) * failures)
     said, text = told(machine), "\n".join(machine.said)
     for who in ("churn", "modules", "programs"):

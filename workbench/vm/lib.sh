@@ -40,7 +40,7 @@ tell_held() {
 		# The allocator's pages of all zones, and what it says of text.
 		awk '/^Events/ { exit } /zone/ && !/type/ { owned += $5 } END { print "owned", owned + 0 }' \
 			/sys/kernel/debug/unmapped_alloc
-		grep text /sys/kernel/debug/unmapped_alloc
+		awk '/text/ { print $1, $2 }' /sys/kernel/debug/unmapped_alloc
 	} 2>/dev/null | sed "s/^/say $1: /" >&3
 }
 
