@@ -7,7 +7,7 @@ from . import pagetables
 from .suite import result
 
 # kB by which free memory may differ: caches of the page allocator and of slab.
-NOISE = 8192
+NOISE = 16384
 
 
 def told(machine):
