@@ -36,14 +36,18 @@ ALLOWED = [re.compile(pattern) for pattern, _reason in (
 OOM_START = re.compile(r"invoked oom-killer:")
 OOM_END = re.compile(r"Out of memory: Killed process|Memory cgroup out of memory: Killed")
 
+# So begins the report of an allocation that failed; its call trace comes next.
+FAILURE = re.compile(r": (page allocation failure: order:|vmalloc error: size )")
+
 
 def splats(text, allow=()):
     """The lines of a console that mean trouble.
 
     allow: reasons why more is allowed here; "oom" accepts the OOM killer's
-    reports, "lost" the message of memory lost on purpose.
+    reports, "lost" the message of memory lost on purpose, "failures" those of
+    allocations that are made to fail.
     """
-    found, in_oom = [], False
+    found, in_oom, in_failure = [], False, False
     for line in text.splitlines():
         if OOM_START.search(line):
             in_oom = True
@@ -51,7 +55,10 @@ def splats(text, allow=()):
                 found.append(line)
         if OOM_END.search(line):
             in_oom = False
-        if in_oom and "Call Trace:" in line:
+        if "failures" in allow and FAILURE.search(line):
+            in_failure = True
+        if "Call Trace:" in line and (in_oom or in_failure):
+            in_failure = False
             continue
         if "lost" in allow and any(a.search(line) for a in ALLOWED):
             continue

@@ -190,7 +190,8 @@ class Machine:
             return ""
 
     def qmp(self, qemu, *calls):
-        """Tell QEMU to do something. Each call is its name and its arguments."""
+        """Tell QEMU to do something. Each call is its name and its arguments.
+        Returns what the last one does."""
         with self._connect(qemu, self.dir / "qmp.sock") as port, port.makefile("rw") as qmp:
             qmp.readline()
             for name, arguments in (("qmp_capabilities", {}), *calls):
@@ -203,6 +204,7 @@ class Machine:
                     reply = json.loads(qmp.readline())
                     if "error" in reply:
                         raise VMError(f"QMP {name}: {reply['error']['desc']}")
+        return reply["return"]
 
     def count_secrets(self, qemu):
         """How many secrets are anywhere in the VM's memory? (QMP pmemsave)"""

@@ -23,6 +23,7 @@ GROUPS = {
     "page": "Page level",
     "secret": "`memfd_secret`",
     "gmem": "guest_memfd",
+    "text": "Kernel text",
     "map": "Direct map",
     "rest": "The rest of the system",
     "scaling": "Scaling",
@@ -177,6 +178,11 @@ CASES = [
          kernels=("plain",), quick=True),
     perpage_wall("gmem-perpage-wall", 4, quick=True),
     perpage_wall("gmem-perpage-wall-2", 2),
+
+    instructions("text", "text", "load and unload of a module with 16 KiB of text: the first one since boot, "
+                 "then while another one is loaded; of a BPF program with 64 instructions",
+                 "cost-text", ("16", "32"), unit="instructions", quick=True),
+    Case("text-flushes", "text", "the same: flushes", "cost-text", ("16", "32", "flushes"), quick=True),
 
     instructions("life", "map", "8 programs with 16 MiB of secrets each come, take turns, and go",
                  "life", ("8", "16"), allow=("oom",), quick=True),

@@ -74,6 +74,11 @@ def unused(text, figure, case="rest", against=None):
     return Goal(text, plain(case, figure), NOISE, base(case, against or figure), "percent")
 
 
+def text(what, figure, limit, case="text"):
+    """Loading and unloading, by whomever it is done."""
+    return Goal(f"{what}: patched / untouched", plain(case, figure), limit, base(case, figure))
+
+
 def times_faster(text, figure):
     return Goal(text, plain("gmem-perpage-wall", f"gmem-perpage-{figure}"), 5,
                 plain("gmem-perpage-wall", f"gmem-unmapped-{figure}"), least=True)
@@ -168,6 +173,12 @@ GOALS = [
     Goal("the same: times that kcompactd is woken, above untouched",
          plain("singles", "compact_daemon_wake"), 0, base("singles", "compact_daemon_wake"), "difference"),
     Goal("guest_memfd: 2 MiB splits a GiB", plain("gmem-events", "direct_map_level2_splits"), 0),
+
+    text("load and unload of a module with 16 KiB of text, another one loaded", "module-warm-pair", 0.95),
+    Goal("the same: flushes above untouched", plain("text-flushes", "module-warm-flushes"), -1,
+         base("text-flushes", "module-warm-flushes"), "difference"),
+    text("load and unload of a BPF program", "program-warm-pair", 1.00),
+    text("load and unload of the first module since boot", "module-cold-pair", 1.10),
 ]
 
 

@@ -6,7 +6,7 @@ verdict, details. What a group can't do, because a tool or a kernel fails, is a
 failure of the group.
 """
 
-from . import answers, compiled, machines, refusals, workbench
+from . import answers, compiled, machines, refusals, text, workbench
 from .suite import FAILED, PASSED, SKIPPED, Suite
 
 __all__ = ["FAILED", "GROUPS", "PASSED", "SKIPPED", "Suite"]
@@ -25,6 +25,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_unplug,
     machines.group_kvm,
     machines.group_torture,
+    text.group_text,
     machines.group_remains,
     machines.group_kcore,
     machines.group_hibernate,

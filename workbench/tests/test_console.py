@@ -59,6 +59,13 @@ class Splats(unittest.TestCase):
     def test_lost_on_purpose(self):
         self.assertEqual(console.splats(NOTICED[-1], allow=("lost",)), [])
 
+    def test_failures_on_purpose(self):
+        text = ("[    1.0] programs: vmalloc error: size 4096, failed to allocated page array size 8\n"
+                "[    1.0] Call Trace:\n")
+        self.assertEqual(len(console.splats(text)), 1)
+        self.assertEqual(console.splats(text, allow=("failures",)), [])
+        self.assertEqual(len(console.splats(text + "[    2.0] Call Trace:\n", allow=("failures",))), 1)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -26,3 +26,76 @@ free_secrets() {
 	rm "/tmp/go$1"
 	eval "wait \$keeper$1"
 }
+
+# What kernel text holds at the moment, when nothing is left that is kept only
+# until somebody needs the memory. Argument: how it is called.
+tell_held() {
+	# Programs of BPF are freed by work after a grace period of RCU.
+	sleep 2
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 1
+	{
+		cat /sys/kernel/debug/text_check/areas
+		awk '/^(MemFree|VmallocUsed|DirectMap)/ { print $1, $2 }' /proc/meminfo | tr -d :
+		# The allocator's pages of all zones, and what it says of text.
+		awk '/^Events/ { exit } /zone/ && !/type/ { owned += $5 } END { print "owned", owned + 0 }' \
+			/sys/kernel/debug/unmapped_alloc
+		awk '/text/ { print $1, $2 }' /sys/kernel/debug/unmapped_alloc
+	} 2>/dev/null | sed "s/^/say $1: /" >&3
+}
+
+# Who split the direct map.
+tell_splits() { sed "s/^/say splits: /" /sys/kernel/debug/text_check/splits >&3; }
+
+# Sweep the direct map for marks while a command runs, and at least once.
+# Arguments: a name for it, the command.
+while_swept() {
+	sweep=/sys/kernel/debug/text_check/sweep
+	name=$1
+	shift
+	echo 1 >$sweep
+	"$@"
+	status=$?
+	while grep -q 'sweeps 0' $sweep; do sleep 0.1; done
+	echo 0 >$sweep
+	sed "s/^/say $name: /" $sweep >&3
+	return $status
+}
+
+# Argument: how many instances of function tracers, each with a trampoline.
+trace_on() {
+	n=0
+	while [ $n -lt "$1" ]; do
+		instance=/sys/kernel/tracing/instances/text$n
+		mkdir $instance && echo 4 >$instance/buffer_size_kb && echo vfs_read >$instance/set_ftrace_filter &&
+			echo function >$instance/current_tracer || return 1
+		n=$((n + 1))
+	done
+}
+
+trace_off() {
+	for instance in /sys/kernel/tracing/instances/text*; do
+		[ ! -d "$instance" ] || echo nop >"$instance/current_tracer"
+		[ ! -d "$instance" ] || rmdir "$instance"
+	done
+}
+
+# Probes in the middle of a module's text, none of them at the beginning of a
+# function, where ftrace would do. Arguments: the module, how many.
+probes_on() {
+	run=$(sed -n "s/ .* text_run\t\[$1\]//p" /proc/kallsyms)
+	n=0
+	while [ $n -lt "$2" ]; do
+		# Past the mark of a unit, see text/mark.h.
+		echo "p:text/at$n $1:text_run+$((512 - (0x$run & 511) + n * 512 % 57344 + 100 + n))"
+		n=$((n + 1))
+	done >/tmp/probes
+	while read -r probe; do echo "$probe"; done </tmp/probes >>/sys/kernel/tracing/kprobe_events &&
+		echo 1 >/sys/kernel/tracing/events/text/enable
+}
+
+probes_off() {
+	[ ! -d /sys/kernel/tracing/events/text ] || echo 0 >/sys/kernel/tracing/events/text/enable
+	sed 's/^p:/-:/; s/ .*//' /tmp/probes >/tmp/probes-off
+	while read -r probe; do echo "$probe"; done </tmp/probes-off >>/sys/kernel/tracing/kprobe_events
+}
