@@ -315,7 +315,9 @@ static void look_at(struct mappings *m, unsigned long addr, unsigned long pfn,
 		return;
 	for (; nr; nr--, pfn++) {
 		page = pfn_to_online_page(pfn);
-		m->nr_unmapped += page && unmapped_page(page);
+		/* The direct map has memory of the firmware, which is in no zone. */
+		if (page && zone_spans_pfn(page_zone(page), pfn))
+			m->nr_unmapped += unmapped_page(page);
 	}
 }
 
