@@ -237,7 +237,7 @@ def group_story(suite):
                  "direct map split: 0 for 64 MiB" in text, text)
     last = text[text.rfind("after memory was short"):]
     owned = re.findall(r"zone\s+\w+ +(\d+) +\d+ +\d+ +\d+ +\d+$", last, re.M)
-    kernel_text = re.search(r"^text_unmapped +(\d+)$", last, re.M)
+    kernel_text = re.search(r"^ *text_unmapped +(\d+)$", last, re.M)
     yield result("memory pressure takes everything back but kernel text",
                  bool(owned) and bool(kernel_text) and
                  sum(map(int, owned)) == int(kernel_text[1]) // 4096, last)
