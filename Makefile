@@ -60,6 +60,10 @@ vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the boo
 test: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## everything that guards the project
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
+.PHONY: test-all
+test-all: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## the same, and what takes long
+	@workbench/test.py --variant $(VARIANT) --all
+
 # What installing finds to be missing need not wait for a kernel.
 .PHONY: check
 check: check-deps kernel ## what a command can decide of what maintainers ask for (checkpatch to other architectures)

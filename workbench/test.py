@@ -7,14 +7,15 @@ import os
 import sys
 
 from common import TOP, command
-from test import FAILED, GROUPS, PASSED, Suite
+from test import FAILED, GROUPS, LONG, PASSED, Suite
 from test.report import Totals, run_group
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--variant", default="plain")
-    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default all")
+    parser.add_argument("--all", action="store_true", help=f"the long ones, too: {', '.join(LONG)}")
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; default all but the long ones")
     options = parser.parse_args()
     unknown = [name for name in options.groups if name not in GROUPS]
     if unknown:
@@ -25,8 +26,10 @@ def main():
     if not good:
         sys.exit(f"test: error: {output}")
     totals, suite = Totals(), Suite(options.variant)
-    for name in options.groups or GROUPS:
+    for name in options.groups or [name for name in GROUPS if options.all or name not in LONG]:
         run_group(name, GROUPS[name], suite, totals)
+    if not options.groups and not options.all:
+        print(f"\nnot run, 'make test-all' does: {' '.join(LONG)}")
     print(f"\n{totals}")
     sys.exit(1 if totals[FAILED] or not totals[PASSED] else 0)
 

@@ -28,6 +28,7 @@
 #include <linux/set_memory.h>
 #include <linux/sort.h>
 #include <linux/smp.h>
+#include <linux/text-patching.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
@@ -35,10 +36,6 @@
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
-
-#ifdef CONFIG_X86_64
-#include <asm/text-patching.h>
-#endif
 
 #include "../internal.h"
 #include "../page_alloc.h"

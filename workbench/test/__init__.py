@@ -9,7 +9,7 @@ failure of the group.
 from . import answers, compiled, machines, refusals, text, workbench
 from .suite import FAILED, PASSED, SKIPPED, Suite
 
-__all__ = ["FAILED", "GROUPS", "PASSED", "SKIPPED", "Suite"]
+__all__ = ["FAILED", "GROUPS", "LONG", "PASSED", "SKIPPED", "Suite"]
 
 # In the order in which they run: what takes seconds comes first.
 GROUPS = {function.__name__.removeprefix("group_"): function for function in (
@@ -26,9 +26,13 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_kvm,
     machines.group_torture,
     text.group_text,
+    text.group_churn,
     machines.group_remains,
     machines.group_kcore,
     machines.group_hibernate,
     machines.group_guest,
     machines.group_story,
 )}
+
+# Part of 'make test-all', but not of 'make test'.
+LONG = ("churn",)
