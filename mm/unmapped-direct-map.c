@@ -145,7 +145,9 @@ static unsigned int find_pageblocks(unsigned long *pfn, unsigned long end,
 
 	for (; *pfn < end && nr < max; *pfn += pageblock_nr_pages) {
 		page = pfn_to_online_page(*pfn);
-		if (!page || !get_pfnblock_bit(page, *pfn, PB_unmapped_collapse))
+		/* There are holes between zones, and page 0 is in none. */
+		if (!page || !zone_spans_pfn(page_zone(page), *pfn) ||
+		    !get_pfnblock_bit(page, *pfn, PB_unmapped_collapse))
 			continue;
 		clear_pfnblock_bit(page, *pfn, PB_unmapped_collapse);
 		pages[nr++] = page;

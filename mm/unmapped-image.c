@@ -138,24 +138,26 @@ static void count_page(struct consumer *consumers, struct page *page)
 	folio_put(folio);
 }
 
-static void count_pageblock(struct consumer *consumers, unsigned long pfn)
+static void count_pageblock(struct consumer *consumers, unsigned long pfn,
+			    unsigned long end)
 {
 	struct page *page = pfn_to_online_page(pfn);
-	unsigned long i;
 
 	if (!page || !(get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK))
 		return;
 
-	for (i = 0; i < pageblock_nr_pages; i++)
-		count_page(consumers, page + i);
+	for (; pfn < end; pfn++)
+		count_page(consumers, page++);
 }
 
+/* The zone's first and last pageblock may not be in it as a whole. */
 static void count_zone(struct consumer *consumers, const struct zone *zone)
 {
-	unsigned long pfn = pageblock_start_pfn(zone->zone_start_pfn);
+	unsigned long pfn = zone->zone_start_pfn, end;
 
-	for (; pfn < zone_end_pfn(zone); pfn += pageblock_nr_pages) {
-		count_pageblock(consumers, pfn);
+	for (; pfn < zone_end_pfn(zone); pfn = end) {
+		end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
+		count_pageblock(consumers, pfn, end);
 		cond_resched();
 	}
 }

@@ -175,7 +175,7 @@ MUTATIONS = [
     ("idle memory that is needed again is kept for longer", "mm/unmapped-refill.c",
      "\t\tadapt_idle_period(node);\n", "\t\t;\n", "kunit"),
     ("only entries of the allocator's areas become large", "mm/unmapped-direct-map.c",
-     "if (!page || !get_pfnblock_bit(page, *pfn, PB_unmapped_collapse))", "if (!page)", "kunit"),
+     "|| !zone_spans_pfn(page_zone(page), *pfn) ||\n\t\t    !get_pfnblock_bit(page, *pfn, PB_unmapped_collapse))", ")", "kunit"),
     ("the cache is empty in a hibernation image", "kernel/power/snapshot.c",
      "\terror = unmapped_image_prepare();\n", "\terror = 0;\n", "kselftest"),
     ("hibernation is refused before the system is disturbed", "kernel/power/hibernate.c",
