@@ -2661,7 +2661,9 @@ static void unmapped_test_isolated_late(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, put_page_testzero(page));
 	page_free_account(page, 0);
 	unmapped_alloc_catch(page, 0, BIT(PB_unmapped_block), false, &batch);
+	/* The helper is for pages in use. */
 	isolate_block_of(test, page);
+	set_page_count(page, 0);
 	flush_work(&node->isolated_work);
 	KUNIT_EXPECT_TRUE(test, unmapped_page(page));
 
