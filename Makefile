@@ -57,7 +57,7 @@ vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the boo
 	@workbench/vm.py $(call image,$(run_variant))
 
 .PHONY: test
-test: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## everything that guards the project
+test: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## everything that guards the project, but what takes long
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
 .PHONY: test-all

@@ -185,6 +185,16 @@ struct unmapped_zone {
 	unsigned long nr_taken_before;
 	/** @pcp_batch: at most UNMAPPED_PCP_BATCH, at least 1. */
 	unsigned int pcp_batch;
+	/**
+	 * @skip_search: for how many requests for this zone or lower ones of
+	 * the node no larger chunk than a page is looked for, as there was none.
+	 * Like @defer_shift and @searched accessed without locks.
+	 */
+	unsigned int skip_search;
+	/** @defer_shift: 2^@defer_shift - 1 requests skip it, 0 if one was found. */
+	unsigned int defer_shift;
+	/** @searched: when it was looked for, in jiffies. */
+	unsigned long searched;
 	/** @pcp: the per-CPU lists. */
 	struct unmapped_pcp __percpu *pcp;
 	/**
@@ -228,15 +238,6 @@ struct unmapped_node {
 	 * without it.
 	 */
 	unsigned int batch;
-	/**
-	 * @deferred: for how many requests no larger chunk than a page is looked
-	 * for, as there was none. Like @defer_shift accessed without locks.
-	 */
-	unsigned int deferred;
-	/** @defer_shift: 2^@defer_shift - 1 are deferred, 0 if one was found. */
-	unsigned int defer_shift;
-	/** @searched: when it was looked for, in jiffies. */
-	unsigned long searched;
 	/** @refill_work: refills the cache before it is empty. */
 	struct work_struct refill_work;
 	/** @idle_work: gives back memory that is idle. */

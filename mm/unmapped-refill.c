@@ -202,27 +202,27 @@ static int largest_free_order(const struct zone *zone, int min, int max)
  */
 #define REFILL_MAX_DEFER_SHIFT	4
 
-static bool search_is_deferred(struct unmapped_node *node)
+static bool search_is_deferred(struct unmapped_zone *uz)
 {
-	unsigned int left = READ_ONCE(node->deferred);
+	unsigned int left = READ_ONCE(uz->skip_search);
 
-	if (!left || time_after(jiffies, READ_ONCE(node->searched) + HZ))
+	if (!left || time_after(jiffies, READ_ONCE(uz->searched) + HZ))
 		return false;
 	/* Concurrent callers may count one request for two. */
-	WRITE_ONCE(node->deferred, left - 1);
+	WRITE_ONCE(uz->skip_search, left - 1);
 	return true;
 }
 
-static void defer_search(struct unmapped_node *node, int found)
+static void defer_search(struct unmapped_zone *uz, int found)
 {
 	unsigned int shift = 0;
 
 	if (!found)
-		shift = min(READ_ONCE(node->defer_shift) + 1,
+		shift = min(READ_ONCE(uz->defer_shift) + 1,
 			    REFILL_MAX_DEFER_SHIFT);
-	WRITE_ONCE(node->defer_shift, shift);
-	WRITE_ONCE(node->deferred, (1U << shift) - 1);
-	WRITE_ONCE(node->searched, jiffies);
+	WRITE_ONCE(uz->defer_shift, shift);
+	WRITE_ONCE(uz->skip_search, (1U << shift) - 1);
+	WRITE_ONCE(uz->searched, jiffies);
 }
 
 /**
@@ -243,13 +243,13 @@ static void defer_search(struct unmapped_node *node, int found)
 int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 			  unsigned int min, unsigned int max)
 {
-	struct unmapped_node *node = unmapped_node(nid);
+	struct unmapped_zone *uz = &unmapped_node(nid)->zones[gfp_zone(gfp)];
 	bool all = !min && max == PMD_ORDER;
 	int order, best = (int)min - 1;
 	struct zoneref *z;
 	struct zone *zone;
 
-	if (all && search_is_deferred(node))
+	if (all && search_is_deferred(uz))
 		return 0;
 
 	for_each_zone_zonelist_nodemask(zone, z, node_zonelist(nid, gfp),
@@ -263,7 +263,7 @@ int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 		best = max(best, order);
 	}
 	if (all)
-		defer_search(node, best);
+		defer_search(uz, best);
 	return best < (int)min ? -1 : best;
 }
 

@@ -161,7 +161,7 @@ MUTATIONS = [
     ("what was looked for in vain is not looked for each time", "mm/unmapped-refill.c",
      "if (all && search_is_deferred(node))", "if (0)", "kunit"),
     ("but soon again", "mm/unmapped-refill.c",
-     "if (!left || time_after(jiffies, READ_ONCE(node->searched) + HZ))", "if (!left)", "kunit"),
+     "if (!left || time_after(jiffies, READ_ONCE(uz->searched) + HZ))", "if (!left)", "kunit"),
     ("no batch below the high watermark", "mm/unmapped-refill.c",
      "if ((got || order < 0) && !can_spare_block(gfp, nid, nodemask))", "if (0)", "kunit"),
     ("kswapd is not woken for more than was requested", "mm/unmapped-refill.c",

@@ -1730,7 +1730,7 @@ static bool looked_for_more(struct kunit *test, struct page **page)
  */
 static void unmapped_test_deferred_search(struct kunit *test)
 {
-	struct unmapped_node *node = unmapped_node(numa_node_id());
+	struct unmapped_zone *uz;
 	unsigned int i, nr = 0, nr_looked = 0;
 	struct unmapped_count count;
 
@@ -1741,7 +1741,12 @@ static void unmapped_test_deferred_search(struct kunit *test)
 	KUNIT_EXPECT_LE(test, nr_looked, 16);
 	expect_count(test, nr, 0);
 
-	WRITE_ONCE(node->searched, jiffies - 2 * HZ);
+	/* Requests for the lowest zone say nothing about the others. */
+	uz = &unmapped_node(page_to_nid(ctl.kept[0]))->zones[ZONE_NORMAL];
+	KUNIT_EXPECT_GT(test, uz->defer_shift, 0);
+	KUNIT_EXPECT_EQ(test, uz[-ZONE_NORMAL].defer_shift, 0);
+
+	WRITE_ONCE(uz->searched, jiffies - 2 * HZ);
 	KUNIT_EXPECT_TRUE(test, looked_for_more(test, &ctl.kept[nr++]));
 
 	kunit_deactivate_static_stub(test, unmapped_refill_can_spare);
@@ -2849,14 +2854,15 @@ static void unmapped_test_suite_exit(struct kunit_suite *suite)
 
 static int unmapped_test_init(struct kunit *test)
 {
-	int nid;
+	int nid, i;
 
 	if (!unmapped_alloc_available())
 		kunit_skip(test, "the allocator is not available on this boot");
 
 	memset(&ctl, 0, sizeof(ctl));
 	for_each_online_node(nid)
-		WRITE_ONCE(unmapped_node(nid)->deferred, 0);
+		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+			unmapped_node(nid)->zones[i].skip_search = 0;
 	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
 	drain_all();
 	expect_count(test, 0, 0);
