@@ -405,6 +405,7 @@ void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
 bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min);
 void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *page);
+void unmapped_zone_sync(struct unmapped_zone *uz);
 
 /* unmapped-clear.c: clearing pages through a mapping private to the CPU */
 int unmapped_clear_init(void);
@@ -444,7 +445,8 @@ unsigned int unmapped_refill_demand(struct unmapped_node *node);
 unsigned long unmapped_nr_page_cache(int nid);
 bool unmapped_refill_can_spare(struct zone *zone, int order,
 			       enum zone_watermarks wmark, gfp_t gfp);
-unsigned long unmapped_move_chunks(struct unmapped_zone *uz, struct page *block,
+bool unmapped_refill_leaves_chunks(struct zone *zone, int order);
+unsigned long unmapped_move_chunks(struct unmapped_zone *uz, unsigned long pfn,
 				   unsigned long i);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 			     void *data);

@@ -121,7 +121,7 @@ static const char *consumer_name(struct folio *folio, struct page *page)
 	/* memory_failure() keeps a reference for good. */
 	if (PageHWPoison(page))
 		return "poisoned";
-		/* The kernel's own, or removed from its file while it is in use. */
+	/* The kernel's own, or removed from its file while it is in use. */
 	return mapping ? mapping->host->i_sb->s_type->name : "no file";
 }
 

@@ -98,6 +98,15 @@ static void break_poisoned_block(struct page *page)
 	}
 }
 
+/* Some may still look at free pages that have just gone. */
+static void sync_zones(int nid)
+{
+	int i;
+
+	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+		unmapped_zone_sync(&unmapped_node(nid)->zones[i]);
+}
+
 /* Memory that goes offline must not be in the cache. */
 VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 					      unsigned long action, void *data)
@@ -113,6 +122,7 @@ VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 		break;
 	case MEM_OFFLINE:
 		each_pageblock(range, PB_unmapped_fragment, unmapped_forget);
+		sync_zones(nid);
 		break;
 	}
 	return NOTIFY_OK;

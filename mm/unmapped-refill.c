@@ -184,6 +184,35 @@ VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_can_spare);
 
+/*
+ * Others need a few pages in one piece, too: slabs, stacks. If the last ones were
+ * taken for what single pages would do for, kswapd and kcompactd would be woken
+ * to make new ones. On a busy system, most free memory can be single pages, so
+ * that much less than the watermark has to do.
+ */
+#define LEFT_FOR_OTHERS(zone)	(low_wmark_pages(zone) / 8)
+
+VISIBLE_IF_KUNIT bool unmapped_refill_leaves_chunks(struct zone *zone, int order)
+{
+	/* Only a hint, so the zone's lock is not taken. */
+	unsigned long single = data_race(zone->free_area[0].nr_free);
+	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
+
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_leaves_chunks, zone, order);
+
+	return free >= single + zone_page_state(zone, NR_FREE_CMA_PAGES) +
+		       (1UL << order) + LEFT_FOR_OTHERS(zone);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_leaves_chunks);
+
+/* Can a zone spare a block, or a fragment for a request of order @min? */
+static bool can_spare_chunk(struct zone *zone, int order, int min, gfp_t gfp)
+{
+	return unmapped_refill_can_spare(zone, order, WMARK_LOW, gfp) &&
+	       (order == min || order == PMD_ORDER ||
+		unmapped_refill_leaves_chunks(zone, order));
+}
+
 /* At most @max, and less if no chunk of @max or more is free; at least @min. */
 static int largest_free_order(const struct zone *zone, int min, int max)
 {
@@ -233,8 +262,9 @@ static void defer_search(struct unmapped_zone *uz, int found)
  * @min: the lowest order that is of use.
  * @max: the highest order that is of use.
  *
- * A zone can spare what leaves it above its low watermark. To ask first is
- * cheaper than to try each order.
+ * A zone can spare what leaves it above its low watermark, and a fragment of more
+ * than what was requested only if others find chunks of two pages or more. To ask
+ * first is cheaper than to try each order.
  *
  * Context: Any context.
  * Return: the order, -1 if there is no such chunk. 0 without a search for some
@@ -257,8 +287,7 @@ int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 		if (cpusets_enabled() && !cpuset_zone_allowed(zone, gfp))
 			continue;
 		order = largest_free_order(zone, best, max);
-		while (order > best && !unmapped_refill_can_spare(zone, order,
-								  WMARK_LOW, gfp))
+		while (order > best && !can_spare_chunk(zone, order, min, gfp))
 			order--;
 		best = max(best, order);
 	}

@@ -196,6 +196,8 @@ static unsigned long nr_releasable(const struct unmapped_zone *uz)
 /**
  * unmapped_alloc_releasable() - free pages that reclaim gives back
  *
+ * Only if unmapped_alloc_is_used().
+ *
  * Context: Any context.
  * Return: their number on all nodes, for MemAvailable.
  */
@@ -204,9 +206,6 @@ unsigned long unmapped_alloc_releasable(void)
 	const struct unmapped_zone *uz;
 	unsigned long nr = 0;
 	int nid, i;
-
-	if (!unmapped_alloc_is_used())
-		return 0;
 
 	for_each_online_node(nid) {
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++) {

@@ -20,6 +20,7 @@
 
 #include <linux/llist.h>
 #include <linux/log2.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 
@@ -714,16 +715,48 @@ static void move_chunk_locked(struct unmapped_zone *uz, struct page *page)
 				del_free_locked(uz, page));
 }
 
+/*
+ * Once the lock is released, a page that is free can be given back and removed
+ * from the machine, with its struct page. That is not done to memory that was
+ * online when the lock was taken, see unmapped_zone_sync().
+ */
+static struct page *online_page_locked(struct unmapped_zone *uz,
+				       unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	lockdep_assert_held(&uz->lock);
+
+	return page && unmapped_page_zone(page) == uz ? page : NULL;
+}
+
+/**
+ * unmapped_zone_sync() - wait until nobody looks at memory that went offline
+ * @uz: its zone.
+ *
+ * Called when the memory is not online any more, before its struct pages go.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_zone_sync(struct unmapped_zone *uz)
+{
+	guard(spinlock_irqsave)(&uz->lock);
+}
+
 /* Move the free chunks among the next pages, from @i on; returns the new @i. */
 VISIBLE_IF_KUNIT unsigned long unmapped_move_chunks(struct unmapped_zone *uz,
-						    struct page *block,
+						    unsigned long pfn,
 						    unsigned long i)
 {
+	struct page *block;
 	unsigned int n;
 
-	KUNIT_STATIC_STUB_REDIRECT(unmapped_move_chunks, uz, block, i);
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_move_chunks, uz, pfn, i);
 
 	guard(spinlock_irqsave)(&uz->lock);
+	block = online_page_locked(uz, pfn);
+	if (!block)
+		return UNMAPPED_BLOCK_PAGES;
 	for (n = 0; n < UNMAPPED_BATCH && i < UNMAPPED_BLOCK_PAGES; n++) {
 		struct page *page = block + i++;
 
@@ -739,23 +772,23 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_move_chunks);
 /*
  * The block has become fragments: move its free chunks to their lists, in
  * rounds. Between rounds, chunks can be taken and can merge as usual, they can
- * be given back, and the area may become a block again.
+ * be given back, the area may become a block again, and even be removed.
  */
-static void move_chunks(struct unmapped_zone *uz, struct page *block)
+static void move_chunks(struct unmapped_zone *uz, unsigned long pfn)
 {
 	unsigned long i = 0;
 
 	while (i < UNMAPPED_BLOCK_PAGES)
-		i = unmapped_move_chunks(uz, block, i);
+		i = unmapped_move_chunks(uz, pfn, i);
 }
 
 /**
  * struct candidate - the block of those looked at with the most free pages
- * @chunk: a free chunk of it, NULL if there is none.
+ * @pfn: page frame of a free chunk of it, if @nr_free is not 0.
  * @nr_free: number of its free pages.
  */
 struct candidate {
-	struct page *chunk;
+	unsigned long pfn;
 	unsigned int nr_free;
 };
 
@@ -776,7 +809,7 @@ static void look_at_first(struct unmapped_zone *uz, unsigned int order,
 		return;
 	nr_free = nr_free_around_locked(uz, page);
 	if (nr_free > best->nr_free)
-		*best = (struct candidate){ page, nr_free };
+		*best = (struct candidate){ page_to_pfn(page), nr_free };
 	list_move_tail(&page->buddy_list, list);
 }
 
@@ -798,11 +831,14 @@ static void find_candidate(struct unmapped_zone *uz, struct candidate *best)
 }
 
 /* Break the block of a chunk, unless others took too much of it meanwhile. */
-static bool break_candidate(struct unmapped_zone *uz, struct page *chunk,
+static bool break_candidate(struct unmapped_zone *uz, unsigned long pfn,
 			    unsigned int min)
 {
+	struct page *chunk;
+
 	guard(spinlock_irqsave)(&uz->lock);
-	return PageUnmappedFree(chunk) && chunk_order(chunk) < PMD_ORDER &&
+	chunk = online_page_locked(uz, pfn);
+	return chunk && PageUnmappedFree(chunk) && chunk_order(chunk) < PMD_ORDER &&
 	       nr_free_around_locked(uz, chunk) >= min &&
 	       break_locked(uz, chunk);
 }
@@ -823,9 +859,9 @@ bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min)
 	struct candidate best = {};
 
 	find_candidate(uz, &best);
-	if (best.nr_free < min || !break_candidate(uz, best.chunk, min))
+	if (best.nr_free < min || !break_candidate(uz, best.pfn, min))
 		return false;
-	move_chunks(uz, block_of(best.chunk));
+	move_chunks(uz, ALIGN_DOWN(best.pfn, UNMAPPED_BLOCK_PAGES));
 	return true;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_block);
@@ -854,7 +890,7 @@ void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *page)
 
 	for (page = block; page < block + UNMAPPED_BLOCK_PAGES; page++) {
 		if (PageUnmappedFree(page) && break_at(uz, page)) {
-			move_chunks(uz, block);
+			move_chunks(uz, page_to_pfn(block));
 			return;
 		}
 	}

@@ -151,9 +151,9 @@ struct page *unmapped_block_alloc_noprof(gfp_t gfp);
  * @gfp: GFP_* flags, see unmapped_pages_alloc_nodemask(); neither __GFP_COMP
  *	nor __GFP_ACCOUNT.
  *
- * 2^PMD_ORDER contiguous pages, which are not cleared. They have contents of
- * previous owners that did not use this allocator. The caller must overwrite
- * all of them before anyone else can read any.
+ * 2^PMD_ORDER contiguous pages, which are not cleared. They have what they had
+ * in the page allocator, or what others wrote before unmapped_block_free(). The
+ * caller must overwrite all of them before anyone else can read any.
  *
  * Context: As unmapped_pages_alloc_nodemask().
  * Return: the first page, with a reference count of 1, or NULL.
@@ -238,8 +238,8 @@ void unmapped_pages_free(struct page *page, unsigned int order);
  * unmapped_block_free() - free a block that the caller has overwritten
  * @page: first page, from unmapped_block_alloc().
  *
- * Like unmapped_pages_free(), but does not clear the block if the reference was
- * the last one. The caller has overwritten all that it has ever stored there,
+ * Like unmapped_pages_free(), but does not clear the block if nobody else has a
+ * reference. The caller has overwritten all that it has ever stored there,
  * with something that anyone may know, and has unmapped it. The pages are
  * cleared when they are handed out again.
  *

@@ -1760,6 +1760,44 @@ static void unmapped_test_deferred_search(struct kunit *test)
 		unmapped_pages_free(ctl.kept[--nr], 0);
 }
 
+/* The last chunks of several pages are left to those who need such. */
+static void unmapped_test_leave_chunks(struct kunit *test)
+{
+	struct zone *zone = kunit_kzalloc(test, sizeof(*zone), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, zone);
+	zone->_watermark[WMARK_LOW] = 8000;
+	zone->free_area[0].nr_free = 5000;
+	atomic_long_set(&zone->vm_stat[NR_FREE_CMA_PAGES], 300);
+	atomic_long_set(&zone->vm_stat[NR_FREE_PAGES], 6300 + 16);
+	KUNIT_EXPECT_TRUE(test, unmapped_refill_leaves_chunks(zone, 4));
+	KUNIT_EXPECT_FALSE(test, unmapped_refill_leaves_chunks(zone, 5));
+	zone->free_area[0].nr_free++;
+	KUNIT_EXPECT_FALSE(test, unmapped_refill_leaves_chunks(zone, 4));
+}
+
+static bool fake_leaves_no_chunks(struct zone *zone, int order)
+{
+	return false;
+}
+
+/* Nor are they for a request, unless that is what was requested. */
+static void unmapped_test_few_chunks(struct kunit *test)
+{
+	struct page *page;
+
+	use_can_spare(test, WMARK_HIGH);
+	kunit_activate_static_stub(test, unmapped_refill_leaves_chunks,
+				   fake_leaves_no_chunks);
+	page = alloc_or_fail(test, 0);
+	expect_count(test, 1, 0);
+	unmapped_pages_free(page, 0);
+	drain_all();
+	page = alloc_or_fail(test, 2);
+	expect_count(test, 4, 0);
+	unmapped_pages_free(page, 2);
+}
+
 /* All per-CPU lists of a zone together are a small part of it. */
 static void unmapped_test_pcp_bound(struct kunit *test)
 {
@@ -1968,6 +2006,18 @@ static void unmapped_test_late_reference_high_order(struct kunit *test)
 
 	get_page(page);
 	unmapped_pages_free(page, 4);
+	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
+}
+
+static void unmapped_test_late_reference_block(struct kunit *test)
+{
+	struct page *page = unmapped_block_alloc(GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	get_page(page);
+	unmapped_block_free(page);
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	put_page(page);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
@@ -2520,13 +2570,14 @@ static void free_rest(struct page *block)
 }
 
 /* Another CPU breaks the same block when a part of it is broken already. */
-static unsigned long break_again(struct unmapped_zone *uz, struct page *block,
+static unsigned long break_again(struct unmapped_zone *uz, unsigned long pfn,
 				 unsigned long i)
 {
 	struct kunit *test = kunit_get_current_test();
+	struct page *block = pfn_to_page(pfn);
 
 	kunit_deactivate_static_stub(test, unmapped_move_chunks);
-	i = unmapped_move_chunks(uz, block, i);
+	i = unmapped_move_chunks(uz, pfn, i);
 	KUNIT_EXPECT_LT(test, i, UNMAPPED_BLOCK_PAGES);
 
 	/* What was moved so far is released. */
@@ -2554,13 +2605,14 @@ static void unmapped_test_break_twice(struct kunit *test)
 }
 
 /* Another CPU frees the rest of the block while it is broken. */
-static unsigned long heal(struct unmapped_zone *uz, struct page *block,
+static unsigned long heal(struct unmapped_zone *uz, unsigned long pfn,
 			  unsigned long i)
 {
 	struct kunit *test = kunit_get_current_test();
+	struct page *block = pfn_to_page(pfn);
 
 	kunit_deactivate_static_stub(test, unmapped_move_chunks);
-	i = unmapped_move_chunks(uz, block, i);
+	i = unmapped_move_chunks(uz, pfn, i);
 	KUNIT_EXPECT_LT(test, i, UNMAPPED_BLOCK_PAGES);
 	free_rest(block);
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
@@ -2581,6 +2633,33 @@ static void unmapped_test_break_while_it_heals(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(block));
 	expect_present(test, block, PMD_ORDER, true);
+}
+
+/* Its memory is removed while the block is broken: struct pages are gone. */
+static unsigned long removed(struct unmapped_zone *uz, unsigned long pfn,
+			     unsigned long i)
+{
+	struct kunit *test = kunit_get_current_test();
+	/* No machine has memory there. */
+	unsigned long gone = PHYS_PFN(BIT_ULL(MAX_PHYSMEM_BITS)) -
+			     PAGES_PER_SECTION;
+
+	kunit_deactivate_static_stub(test, unmapped_move_chunks);
+	KUNIT_EXPECT_EQ(test, unmapped_move_chunks(uz, gone, i),
+			UNMAPPED_BLOCK_PAGES);
+	return unmapped_move_chunks(uz, pfn, i);
+}
+
+static void unmapped_test_break_while_it_is_removed(struct kunit *test)
+{
+	struct page *block = alloc_holes(test);
+
+	kunit_activate_static_stub(test, unmapped_move_chunks, removed);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(block), 1));
+	KUNIT_EXPECT_EQ(test, drain_all(), UNMAPPED_BLOCK_PAGES / 2);
+	free_rest(block);
+	drain_all();
+	expect_count(test, 0, 0);
 }
 
 /* === Isolated pageblocks ================================================= */
@@ -2947,6 +3026,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_short),
 	KUNIT_CASE(unmapped_test_nearly_short),
 	KUNIT_CASE(unmapped_test_deferred_search),
+	KUNIT_CASE(unmapped_test_leave_chunks),
+	KUNIT_CASE(unmapped_test_few_chunks),
 	KUNIT_CASE(unmapped_test_pcp_bound),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
@@ -2959,6 +3040,7 @@ static struct kunit_case unmapped_test_cases[] = {
 #endif
 	KUNIT_CASE(unmapped_test_late_reference),
 	KUNIT_CASE(unmapped_test_late_reference_high_order),
+	KUNIT_CASE(unmapped_test_late_reference_block),
 	KUNIT_CASE(unmapped_test_put_paths),
 	KUNIT_CASE(unmapped_test_neighbours),
 	KUNIT_CASE(unmapped_test_put_in_hardirq),
@@ -2983,6 +3065,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_break_in_transit),
 	KUNIT_CASE(unmapped_test_break_twice),
 	KUNIT_CASE(unmapped_test_break_while_it_heals),
+	KUNIT_CASE(unmapped_test_break_while_it_is_removed),
 #if defined(CONFIG_MEMORY_ISOLATION) && defined(CONFIG_CONTIG_ALLOC)
 	KUNIT_CASE(unmapped_test_contig_range),
 	KUNIT_CASE(unmapped_test_isolated),
