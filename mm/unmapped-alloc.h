@@ -445,7 +445,7 @@ unsigned int unmapped_refill_demand(struct unmapped_node *node);
 unsigned long unmapped_nr_page_cache(int nid);
 bool unmapped_refill_can_spare(struct zone *zone, int order,
 			       enum zone_watermarks wmark, gfp_t gfp);
-bool unmapped_refill_leaves_chunks(struct zone *zone, int order);
+int unmapped_refill_order(struct zone *zone, int min, int max);
 unsigned long unmapped_move_chunks(struct unmapped_zone *uz, unsigned long pfn,
 				   unsigned long i);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,

@@ -184,45 +184,47 @@ VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_can_spare);
 
+/* Only a hint, so the zone's lock is not taken. -1 if there is none. */
+static int largest_free_order(struct zone *zone, int min, bool any_type)
+{
+	struct free_area *area;
+	int order;
+
+	for (order = NR_PAGE_ORDERS - 1; order >= min; order--) {
+		area = &zone->free_area[order];
+		if (data_race(any_type ? area->nr_free > 0 :
+			      !free_area_empty(area, MIGRATE_UNMOVABLE)))
+			return order;
+	}
+	return -1;
+}
+
 /*
- * Others need a few pages in one piece, too: slabs, stacks. If the last ones were
- * taken for what single pages would do for, kswapd and kcompactd would be woken
- * to make new ones. On a busy system, most free memory can be single pages, so
- * that much less than the watermark has to do.
+ * The order of the chunk to take, from @min to @max, -1 if there is none.
+ *
+ * Slabs and stacks need chunks, too. When they find none in pageblocks of their
+ * type, they take them from others, which raises the watermarks for a while and
+ * so wakes kswapd and kcompactd. So only what is large is taken, for up to
+ * PAGE_ALLOC_COSTLY_ORDER a batch would be taken to the CPU's list. A part of a
+ * pageblock of another type is taken only if there is nothing else: the page
+ * allocator would take the largest one there.
  */
-#define LEFT_FOR_OTHERS(zone)	(low_wmark_pages(zone) / 8)
-
-VISIBLE_IF_KUNIT bool unmapped_refill_leaves_chunks(struct zone *zone, int order)
+VISIBLE_IF_KUNIT int unmapped_refill_order(struct zone *zone, int min, int max)
 {
-	/* Only a hint, so the zone's lock is not taken. */
-	unsigned long single = data_race(zone->free_area[0].nr_free);
-	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
+	int order = -1;
 
-	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_leaves_chunks, zone, order);
+	if (max >= (int)pageblock_order)
+		order = largest_free_order(zone, max(min, (int)pageblock_order),
+					   true);
+	if (order < 0)
+		order = largest_free_order(zone, min, false);
+	if (order < 0)
+		order = largest_free_order(zone, min, true);
 
-	return free >= single + zone_page_state(zone, NR_FREE_CMA_PAGES) +
-		       (1UL << order) + LEFT_FOR_OTHERS(zone);
+	order = min(order, max);
+	return order > PAGE_ALLOC_COSTLY_ORDER ? order : min(order, min);
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_leaves_chunks);
-
-/* Can a zone spare a block, or a fragment for a request of order @min? */
-static bool can_spare_chunk(struct zone *zone, int order, int min, gfp_t gfp)
-{
-	return unmapped_refill_can_spare(zone, order, WMARK_LOW, gfp) &&
-	       (order == min || order == PMD_ORDER ||
-		unmapped_refill_leaves_chunks(zone, order));
-}
-
-/* At most @max, and less if no chunk of @max or more is free; at least @min. */
-static int largest_free_order(const struct zone *zone, int min, int max)
-{
-	int order = NR_PAGE_ORDERS - 1;
-
-	/* Only a hint, so the zone's lock is not taken. */
-	while (order > min && !data_race(zone->free_area[order].nr_free))
-		order--;
-	return min(order, max);
-}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_order);
 
 /*
  * When only single pages are free, most requests do without the search: as with
@@ -262,9 +264,8 @@ static void defer_search(struct unmapped_zone *uz, int found)
  * @min: the lowest order that is of use.
  * @max: the highest order that is of use.
  *
- * A zone can spare what leaves it above its low watermark, and a fragment of more
- * than what was requested only if others find chunks of two pages or more. To ask
- * first is cheaper than to try each order.
+ * A zone can spare what leaves it above its low watermark. To ask first is
+ * cheaper than to try each order.
  *
  * Context: Any context.
  * Return: the order, -1 if there is no such chunk. 0 without a search for some
@@ -286,8 +287,12 @@ int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 					gfp_zone(gfp), nodemask) {
 		if (cpusets_enabled() && !cpuset_zone_allowed(zone, gfp))
 			continue;
-		order = largest_free_order(zone, best, max);
-		while (order > best && !can_spare_chunk(zone, order, min, gfp))
+		order = unmapped_refill_order(zone, min, max);
+		/* The page allocator looks in the first zone for a fragment. */
+		if (best >= (int)min && order < PMD_ORDER)
+			continue;
+		while (order > best && !unmapped_refill_can_spare(zone, order,
+								  WMARK_LOW, gfp))
 			order--;
 		best = max(best, order);
 	}

@@ -993,18 +993,18 @@ static void unmapped_test_fragment(struct kunit *test)
 {
 	struct page *page;
 
-	use_fake_source(test, 3);
+	use_fake_source(test, 4);
 	page = alloc_or_fail(test, 1);
-	expect_count(test, 2, 6);
-	expect_present(test, page, 3, false);
-	expect_present(test, page + 8, 0, true);
-	KUNIT_EXPECT_FALSE(test, unmapped_page(page + 8));
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 2), 1);
+	expect_count(test, 2, 14);
+	expect_present(test, page, 4, false);
+	expect_present(test, page + 16, 0, true);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page + 16));
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 3), 1);
 
 	unmapped_pages_free(page, 1);
-	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 3), 1);
-	KUNIT_EXPECT_EQ(test, drain_all(), 8);
-	expect_present(test, page, 3, true);
+	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_FRAGMENT, 4), 1);
+	KUNIT_EXPECT_EQ(test, drain_all(), 16);
+	expect_present(test, page, 4, true);
 	KUNIT_EXPECT_GE(test, direct_map_level(page), ctl.level);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
@@ -1760,42 +1760,44 @@ static void unmapped_test_deferred_search(struct kunit *test)
 		unmapped_pages_free(ctl.kept[--nr], 0);
 }
 
-/* The last chunks of several pages are left to those who need such. */
-static void unmapped_test_leave_chunks(struct kunit *test)
+static void add_fake_chunk(struct zone *zone, int order, enum migratetype type,
+			   struct list_head *chunk)
+{
+	list_add(chunk, &zone->free_area[order].free_list[type]);
+	zone->free_area[order].nr_free++;
+}
+
+/* Parts of other pageblocks are taken only if there is nothing else. */
+static void unmapped_test_refill_order(struct kunit *test)
 {
 	struct zone *zone = kunit_kzalloc(test, sizeof(*zone), GFP_KERNEL);
+	struct list_head chunks[4];
+	int order, type;
 
 	KUNIT_ASSERT_NOT_NULL(test, zone);
-	zone->_watermark[WMARK_LOW] = 8000;
-	zone->free_area[0].nr_free = 5000;
-	atomic_long_set(&zone->vm_stat[NR_FREE_CMA_PAGES], 300);
-	atomic_long_set(&zone->vm_stat[NR_FREE_PAGES], 6300 + 16);
-	KUNIT_EXPECT_TRUE(test, unmapped_refill_leaves_chunks(zone, 4));
-	KUNIT_EXPECT_FALSE(test, unmapped_refill_leaves_chunks(zone, 5));
-	zone->free_area[0].nr_free++;
-	KUNIT_EXPECT_FALSE(test, unmapped_refill_leaves_chunks(zone, 4));
-}
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		for (type = 0; type < MIGRATE_TYPES; type++)
+			INIT_LIST_HEAD(&zone->free_area[order].free_list[type]);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER), -1);
 
-static bool fake_leaves_no_chunks(struct zone *zone, int order)
-{
-	return false;
-}
-
-/* Nor are they for a request, unless that is what was requested. */
-static void unmapped_test_few_chunks(struct kunit *test)
-{
-	struct page *page;
-
-	use_can_spare(test, WMARK_HIGH);
-	kunit_activate_static_stub(test, unmapped_refill_leaves_chunks,
-				   fake_leaves_no_chunks);
-	page = alloc_or_fail(test, 0);
-	expect_count(test, 1, 0);
-	unmapped_pages_free(page, 0);
-	drain_all();
-	page = alloc_or_fail(test, 2);
-	expect_count(test, 4, 0);
-	unmapped_pages_free(page, 2);
+	add_fake_chunk(zone, 5, MIGRATE_RECLAIMABLE, &chunks[0]);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER), 5);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, 4), 4);
+	/* Small chunks are left to others. */
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 1, 3), 1);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 6, PMD_ORDER), -1);
+	add_fake_chunk(zone, 1, MIGRATE_UNMOVABLE, &chunks[1]);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 1, PMD_ORDER), 1);
+	/* There is no other for as many. */
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 2, PMD_ORDER), 5);
+	add_fake_chunk(zone, 4, MIGRATE_UNMOVABLE, &chunks[2]);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER), 4);
+	/* A whole pageblock changes its type. */
+	add_fake_chunk(zone, max_t(int, pageblock_order, PMD_ORDER),
+		       MIGRATE_MOVABLE, &chunks[3]);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER), PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, unmapped_refill_order(zone, 0, PMD_ORDER - 1), 4);
 }
 
 /* All per-CPU lists of a zone together are a small part of it. */
@@ -2314,7 +2316,7 @@ static void unmapped_test_fragments_before_whole_blocks(struct kunit *test)
 {
 	struct page *page, *more;
 
-	use_fake_source(test, 3);
+	use_fake_source(test, 4);
 	page = alloc_or_fail(test, 0);
 	ctl.max_order = PMD_ORDER;
 	unmapped_pages_free(alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
@@ -2939,9 +2941,13 @@ static int unmapped_test_init(struct kunit *test)
 		kunit_skip(test, "the allocator is not available on this boot");
 
 	memset(&ctl, 0, sizeof(ctl));
-	for_each_online_node(nid)
+	for_each_online_node(nid) {
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			unmapped_node(nid)->zones[i].skip_search = 0;
+		/* Others had a demand: the text of this module, for example. */
+		WRITE_ONCE(unmapped_node(nid)->batch, 1);
+		cancel_work_sync(&unmapped_node(nid)->refill_work);
+	}
 	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
 	drain_all();
 	expect_count(test, 0, 0);
@@ -3026,8 +3032,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_short),
 	KUNIT_CASE(unmapped_test_nearly_short),
 	KUNIT_CASE(unmapped_test_deferred_search),
-	KUNIT_CASE(unmapped_test_leave_chunks),
-	KUNIT_CASE(unmapped_test_few_chunks),
+	KUNIT_CASE(unmapped_test_refill_order),
 	KUNIT_CASE(unmapped_test_pcp_bound),
 	KUNIT_CASE(unmapped_test_atomic),
 	KUNIT_CASE(unmapped_test_unmap_fails),
