@@ -19,6 +19,7 @@ def told(machine):
 
 def group_text(suite):
     """kernel text is not in the direct map"""
+    yield from share_results(suite)
     yield from look_results(suite)
 
 
@@ -53,6 +54,15 @@ def look_results(suite):
     yield result("/proc/kcore shows modules' text",
                  len(kcore) == 3 and all(status == "0" and same == units for _, status, _, same, units in kcore), text)
     yield from held_results("all in use", said, text)
+
+
+def share_results(suite):
+    """Text of all kinds shares blocks."""
+    machine = suite.boot("text-share", "text-share", ["1", "10", "1"])
+    there, text = told(machine)["there"], "\n".join(machine.said)
+    yield result("a module, ten programs and a tracer have a single block",
+                 there["text_block"] == 1 and there["text_unmapped"] == 2 << 20 and there["text_fallback"] == 0 and
+                 there["owned"] == 512, text)
 
 
 def fallback(areas):
