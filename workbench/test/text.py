@@ -91,7 +91,7 @@ def churn_results(suite, name, job, args):
     yield result(f"{name}: no split of the direct map is missed", splits["missed"] == 0 and
                  splits["all"] == sum(splits[who] for who in ("text", "data", "others")), text)
     if not failures:
-        # On fragmented memory, 7.3's execmem splits 5: a tenth of that is none, too.
+        # On fragmented memory, 7.3's execmem splits 1: a tenth of that is none, too.
         yield result(f"{name}: text splits no large entry (data: {splits['data']})", splits["text"] == 0, text)
     if "swept" in said:
         yield result(f"{name}: sweeps of the direct map meanwhile find no mark of a module's text",
