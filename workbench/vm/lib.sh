@@ -68,14 +68,14 @@ keep_programs() {
 	programs "$1" keep <>/tmp/go >/tmp/programs &
 	programs=$!
 	until grep -q kept /tmp/programs; do
-		kill -0 $programs || return 1
+		kill -0 "$programs" || return 1
 		sleep 0.1
 	done
 }
 
 free_programs() {
 	echo go >/tmp/go
-	wait $programs
+	wait "$programs"
 }
 
 # Argument: how many instances of function tracers, each with a trampoline.
