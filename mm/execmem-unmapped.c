@@ -5,8 +5,9 @@
  * Their pages come from the unmapped page allocator, whole blocks if there are
  * any: then text splits no entry of the direct map, and the area is mapped with
  * large entries. Small requests share the blocks. Otherwise, an area has just
- * the pages that it needs: those that are unmapped already, and for the rest
- * one fragment, which splits one entry of the direct map at most.
+ * the pages that it needs: those that are unmapped already, then free ones where
+ * the direct map is split already, and for the rest one fragment, which splits
+ * one entry of the direct map at most.
  *
  * An area contains trapping instructions when it is made and when it is freed:
  * the cache overwrites whatever is freed to it. So blocks are not cleared.
@@ -32,7 +33,13 @@
 #include "unmapped-alloc.h"
 #include "vmalloc.h"
 
-/* There are other ways, so no OOM kill and little reclaim. */
+/*
+ * A block lasts for long, and serves all text that is loaded later, so it is
+ * worth a round of reclaim and synchronous compaction. There are other ways, so
+ * no more than that, and no OOM kill: the page allocator makes no further effort
+ * for an order as high as this one. For less, it would.
+ */
+#define BLOCK_GFP	(GFP_KERNEL | __GFP_NOWARN)
 #define TEXT_GFP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 /**
@@ -66,7 +73,7 @@ static bool get_blocks(struct execmem_backing *b)
 	unsigned int i, j;
 
 	for (i = 0; i < b->nr_blocks; i++) {
-		page = unmapped_block_alloc(TEXT_GFP);
+		page = unmapped_block_alloc(BLOCK_GFP);
 		if (!page) {
 			put_blocks(b, i);
 			return false;
@@ -104,13 +111,20 @@ static bool get_fragment(struct page **pages, unsigned int nr)
 	return true;
 }
 
+/* Without blocking, only pages that are unmapped already are found. */
+static unsigned int get_cached(struct page **pages, unsigned int nr)
+{
+	return unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE, NULL, nr,
+					 pages);
+}
+
 static bool get_singles(struct execmem_backing *b)
 {
 	unsigned int got, nr = b->nr_pages;
 
-	/* Without blocking, only pages that are unmapped already are found. */
-	got = unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE, NULL, nr,
-					b->pages);
+	got = get_cached(b->pages, nr);
+	if (got < nr && unmapped_refill_split(TEXT_GFP, nr - got))
+		got += get_cached(b->pages + got, nr - got);
 	if (got == nr || get_fragment(b->pages + got, nr - got))
 		return true;
 

@@ -357,6 +357,9 @@ unsigned long unmapped_alloc_releasable(void);
 void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 			    unsigned long nr_pages, bool split, int priority);
 
+/* unmapped-split.c: free memory where the direct map is split already */
+unsigned long unmapped_refill_split(gfp_t gfp, unsigned long nr_pages);
+
 /* unmapped-refill.c: taking memory from the page allocator */
 void unmapped_refill_init(struct unmapped_node *node);
 gfp_t unmapped_source_gfp(gfp_t gfp);
@@ -369,6 +372,9 @@ struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
 struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 				      unsigned int order, int nid,
 				      nodemask_t *nodemask);
+unsigned long unmapped_refill_given(struct page **pages,
+				    const unsigned char *orders,
+				    unsigned int nr, gfp_t gfp);
 unsigned long unmapped_refill_reserve(const struct unmapped_node *node);
 void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages);
 void unmapped_refill_wake(struct unmapped_node *node);

@@ -84,6 +84,47 @@ void unmapped_image_copy(void *dst, struct page *page)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_copy);
 
+/* === Pages with a hardware error ========================================= */
+
+static bool has_poisoned(unsigned long pfn, unsigned long end)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	if (!page || !(get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK))
+		return false;
+
+	for (; pfn < end; pfn++, page++)
+		if (PageHWPoison(page) && unmapped_page(page) &&
+		    image_allowed(page))
+			return true;
+	return false;
+}
+
+/*
+ * Has a page that belongs in an image got a hardware error? It can't be read.
+ * Its consumer expects the contents when the system resumes: a CPU would execute
+ * whatever it finds in place of kernel text. Without hibernation, the access is
+ * a machine check.
+ */
+static bool image_lacks_page(void)
+{
+	unsigned long pfn, end;
+	struct zone *zone;
+
+	if (!atomic_long_read(&nr_allowed))
+		return false;
+
+	for_each_populated_zone(zone) {
+		for (pfn = zone->zone_start_pfn; pfn < zone_end_pfn(zone);
+		     pfn = end) {
+			end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
+			if (has_poisoned(pfn, end))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* === Pages by consumer =================================================== */
 
 /* Only for messages; further consumers are counted with the last. */
@@ -333,6 +374,10 @@ int unmapped_image_check(void)
 		show_holders();
 		return -EBUSY;
 	}
+	if (image_lacks_page()) {
+		pr_info("no hibernation, a page that must be in the image has a hardware error\n");
+		return -EBUSY;
+	}
 	return 0;
 }
 
@@ -358,6 +403,6 @@ bool unmapped_image_ready(void)
 
 	count_all_nodes(&count);
 	return count.owned == atomic_long_read(&nr_allowed) &&
-	       !unmapped_refill_running();
+	       !unmapped_refill_running() && !image_lacks_page();
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_ready);

@@ -87,29 +87,34 @@ static gfp_t own_gfp(gfp_t gfp)
 	return (gfp & GFP_RECLAIM_MASK) | __GFP_RECLAIM;
 }
 
-/* Take a chunk, and remove it from the direct map without a TLB flush. */
+/* Own a chunk, and remove it from the direct map without a TLB flush. */
+static bool remove_chunk(struct page *page, unsigned int order, gfp_t gfp,
+			 bool *first)
+{
+	int err;
+
+	if (unmapped_own(page, order, own_gfp(gfp), first)) {
+		unmapped_count_event(UNMAPPED_REFILL_FAIL);
+		free_frozen_pages(page, order);
+		return false;
+	}
+
+	err = unmapped_direct_map_remove(page, order);
+	if (err)
+		refill_failed(page, order, err);
+	return !err;
+}
+
 static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 			      nodemask_t *nodemask)
 {
 	struct page *page;
 	bool first;
-	int err;
 
 	page = unmapped_source_alloc(gfp, order, nid, nodemask);
-	if (!page)
+	if (!page || !remove_chunk(page, order, gfp, &first))
 		return NULL;
 
-	if (unmapped_own(page, order, own_gfp(gfp), &first)) {
-		unmapped_count_event(UNMAPPED_REFILL_FAIL);
-		free_frozen_pages(page, order);
-		return NULL;
-	}
-
-	err = unmapped_direct_map_remove(page, order);
-	if (err) {
-		refill_failed(page, order, err);
-		return NULL;
-	}
 	if (order < PMD_ORDER && first)
 		unmapped_count_event(UNMAPPED_AREA_SPLIT);
 	return page;
@@ -168,6 +173,43 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 	}
 	atomic_dec(&refills_running);
 	return page;
+}
+
+/**
+ * unmapped_refill_given() - add certain fragments to the cache
+ * @pages: their first pages, frozen, from the page allocator; set to NULL if a
+ *	fragment could not be added and was freed.
+ * @orders: their orders.
+ * @nr: number of fragments; may be 0.
+ * @gfp: flags for the page allocator.
+ *
+ * They are not counted as splits of the direct map.
+ *
+ * Context: Process context, may sleep.
+ * Return: number of pages added.
+ */
+unsigned long unmapped_refill_given(struct page **pages,
+				    const unsigned char *orders,
+				    unsigned int nr, gfp_t gfp)
+{
+	unsigned long got = 0;
+	unsigned int i;
+	bool first;
+
+	atomic_inc(&refills_running);
+	for (i = 0; i < nr; i++) {
+		if (remove_chunk(pages[i], orders[i], gfp, &first))
+			got += 1UL << orders[i];
+		else
+			pages[i] = NULL;
+	}
+	if (got)
+		unmapped_direct_map_flush();
+	for (i = 0; i < nr; i++)
+		if (pages[i])
+			add_chunk(pages[i], orders[i], -1);
+	atomic_dec(&refills_running);
+	return got;
 }
 
 /* === What can be spared ================================================== */

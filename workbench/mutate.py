@@ -240,6 +240,15 @@ MUTATIONS = [
      "const bool vmapped = kvm_memslot_no_direct_map(gpc->memslot);", "const bool vmapped = false;", "guest"),
     ("__GFP_ACCOUNT is charged", "mm/unmapped-alloc.c",
      "if (unlikely(gfp & __GFP_ACCOUNT) &&", "if (0 &&", "torture"),
+    ("text splits nothing where the direct map is split already", "mm/execmem-unmapped.c",
+     "\tif (got < nr && unmapped_refill_split(TEXT_GFP, nr - got))\n\t\tgot += get_cached(b->pages + got, nr - got);\n",
+     "", "kunit"),
+    ("only there", "mm/unmapped-split.c",
+     "\t\tif (page && is_split(page))\n", "\t\tif (page)\n", "kunit"),
+    ("no image lacks a page that belongs there", "mm/unmapped-image.c",
+     "\t\tif (PageHWPoison(page) && unmapped_page(page) &&", "\t\tif (0 && unmapped_page(page) &&", "kunit"),
+    ("programs of BPF share blocks with modules", "kernel/bpf/core.c",
+     "#define BPF_PROG_PACK_SIZE_ROX SZ_64K", "#define BPF_PROG_PACK_SIZE_ROX SZ_2M", "text"),
 ]
 
 

@@ -32,7 +32,8 @@ series_of() {
 	case $1 in
 	KVM:*)	echo kvm ;;
 	x86/* | mm/ptdump:*)	echo x86 ;;
-	mm/execmem:* | "mm/vmalloc: add "*)	echo execmem ;;
+	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
+	"mm/unmapped_alloc: use free memory "*)	echo execmem ;;
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "*)	echo secretmem ;;
 	*)	echo mm ;;

@@ -17,6 +17,7 @@
 #include <linux/text-patching.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 #include "../execmem.h"
 #include "../unmapped-alloc.h"
@@ -58,14 +59,27 @@ static unsigned long shrink(void)
 	return freed;
 }
 
-/* From now on, the page allocator has nothing larger for the cache. */
-static void limit_source(struct kunit *test, int order)
+static unsigned long no_split_areas(gfp_t gfp, unsigned long nr_pages)
+{
+	return 0;
+}
+
+/* From now on, the page allocator has nothing larger for the cache, ... */
+static void limit_order(struct kunit *test, int order)
 {
 	max_order = order;
 	kunit_activate_static_stub(test, unmapped_source_alloc,
 				   limited_source);
 	shrink();
 	drain_all();
+}
+
+/* ... and nothing where the direct map is split already. */
+static void limit_source(struct kunit *test, int order)
+{
+	kunit_activate_static_stub(test, unmapped_refill_split,
+				   no_split_areas);
+	limit_order(test, order);
 }
 
 static void *alloc_or_fail(struct kunit *test, size_t size)
@@ -274,6 +288,76 @@ static void execmem_test_cached_pages(struct kunit *test)
 		unmapped_pages_free(pages[nr], PMD_ORDER - 1);
 }
 
+/* A free half of an area whose other half is in use and mapped by small entries. */
+static struct page *split_area(struct kunit *test, struct page **used)
+{
+	unsigned int half = UNMAPPED_BLOCK_PAGES / 2;
+	struct page *page[32] = {}, *found = NULL;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(page) && !found; i++) {
+		page[i] = alloc_pages(GFP_KERNEL, PMD_ORDER - 1);
+		if (i && page[i] && page[i - 1] &&
+		    page_to_pfn(page[i]) == (page_to_pfn(page[i - 1]) ^ half))
+			found = page[i];
+	}
+	KUNIT_EXPECT_NOT_NULL(test, found);
+	for (i = found ? i - 2 : i; i--;)
+		if (page[i])
+			__free_pages(page[i], PMD_ORDER - 1);
+	if (!found)
+		return NULL;
+
+	*used = pfn_to_page(page_to_pfn(found) ^ half);
+	KUNIT_EXPECT_EQ(test, unmapped_set_direct_map(*used, 1, false), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_set_direct_map(*used, 1, true), 0);
+	return found;
+}
+
+static unsigned long count_splits(void)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+#ifdef CONFIG_VM_EVENT_COUNTERS
+	for_each_online_cpu(cpu)
+		sum += per_cpu(vm_event_states, cpu).event[DIRECT_MAP_LEVEL2_SPLIT];
+#endif
+	return sum;
+}
+
+/* Where the direct map is split already, taking memory splits nothing. */
+static void execmem_test_split_areas(struct kunit *test)
+{
+	unsigned long splits, fragments;
+	struct page *free, *used;
+	int nr = 0;
+	void *p[8];
+
+	free = split_area(test, &used);
+	if (!free)
+		return;
+	limit_order(test, -1);
+	__free_pages(free, PMD_ORDER - 1);
+	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
+	splits = count_splits();
+
+	/* Fill up what is free in blocks in use. */
+	do {
+		p[nr] = alloc_or_fail(test, PMD_SIZE / 4);
+		expect_perms(test, p[nr], PMD_SIZE / 4, ROX);
+		expect_trapping(test, p[nr], PMD_SIZE / 4);
+	} while (unmapped_kind(vmalloc_to_page(p[nr++])) != UNMAPPED_FRAGMENT &&
+		 nr < ARRAY_SIZE(p));
+
+	KUNIT_EXPECT_GT(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+			fragments);
+	KUNIT_EXPECT_EQ(test, count_splits(), splits);
+	while (nr--)
+		execmem_free(p[nr]);
+	__free_pages(used, PMD_ORDER - 1);
+}
+
 /* Without unmapped memory, all is as before, and counted. */
 static void execmem_test_fallback(struct kunit *test)
 {
@@ -353,6 +437,7 @@ static struct kunit_case execmem_test_cases[] = {
 	KUNIT_CASE(execmem_test_spare),
 	KUNIT_CASE(execmem_test_fragment),
 	KUNIT_CASE(execmem_test_cached_pages),
+	KUNIT_CASE(execmem_test_split_areas),
 	KUNIT_CASE(execmem_test_fallback),
 	KUNIT_CASE(execmem_test_map_pages),
 	{}

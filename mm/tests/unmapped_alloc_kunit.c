@@ -2253,6 +2253,27 @@ static void unmapped_test_image_allowed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 }
 
+/* No image without the contents of a page that belongs there. */
+static void unmapped_test_image_lacks_page(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 1);
+
+	split_page(page, 1);
+	unmapped_image_allow(page, 0);
+	unmapped_image_allow(page + 1, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	SetPageHWPoison(page + 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);
+	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	ClearPageHWPoison(page + 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	unmapped_image_deny(page, 0);
+	unmapped_image_deny(page + 1, 0);
+	unmapped_pages_free(page, 0);
+	unmapped_pages_free(page + 1, 0);
+}
+
 /* Others prevent an image all the same, and their contents never get there. */
 static void unmapped_test_image_denied(struct kunit *test)
 {
@@ -3058,6 +3079,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_image_refill),
 	KUNIT_CASE(unmapped_test_image_allowed),
 	KUNIT_CASE(unmapped_test_image_denied),
+	KUNIT_CASE(unmapped_test_image_lacks_page),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),
 	KUNIT_CASE(unmapped_test_fragments_before_whole_blocks),

@@ -19,6 +19,7 @@ def told(machine):
 
 def group_text(suite):
     """kernel text is not in the direct map"""
+    yield from share_results(suite)
     yield from look_results(suite)
 
 
@@ -55,6 +56,15 @@ def look_results(suite):
     yield from held_results("all in use", said, text)
 
 
+def share_results(suite):
+    """Text of all kinds shares blocks."""
+    machine = suite.boot("text-share", "text-share", ["1", "10", "1"])
+    there, text = told(machine)["there"], "\n".join(machine.said)
+    yield result("a module, ten programs and a tracer have a single block",
+                 there["text_block"] == 1 and there["text_unmapped"] == 2 << 20 and there["text_fallback"] == 0 and
+                 there["owned"] == 512, text)
+
+
 def fallback(areas):
     """Pages of text that the allocator counts as still in the direct map."""
     return areas.get("text_fallback", 0) // 4096
@@ -81,7 +91,7 @@ def churn_results(suite, name, job, args):
     yield result(f"{name}: no split of the direct map is missed", splits["missed"] == 0 and
                  splits["all"] == sum(splits[who] for who in ("text", "data", "others")), text)
     if not failures:
-        # On fragmented memory, 7.3's execmem splits 5: a tenth of that is none, too.
+        # On fragmented memory, 7.3's execmem splits 1: a tenth of that is none, too.
         yield result(f"{name}: text splits no large entry (data: {splits['data']})", splits["text"] == 0, text)
     if "swept" in said:
         yield result(f"{name}: sweeps of the direct map meanwhile find no mark of a module's text",

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who splits the direct map. The kernel counts splits, but not for whom. All of
- * them happen in one function, so a probe looks at who called that, and at the
- * counter when it returns. With several CPUs, a split is now and then put down to
- * somebody who changed the map at the same moment.
+ * Who splits the direct map. The kernel counts splits, but not for whom. Each of
+ * them is followed by flush_tlb_all(), under the same spinlock, so a probe there
+ * looks at the counter of its CPU, and at who called.
  */
 
 #include <linux/cpumask.h>
@@ -43,21 +42,36 @@ static const struct caller {
 
 static DEFINE_RAW_SPINLOCK(lock);
 static unsigned long splits[NR_CAUSES];	/* protected by lock */
-static unsigned long seen;		/* protected by lock: all that are told of */
+static unsigned long seen[NR_CPUS];	/* protected by lock: all that are told of */
 static unsigned long at_init;
+
+static unsigned long count_splits_on(int cpu)
+{
+	const struct vm_event_state *events = &per_cpu(vm_event_states, cpu);
+
+	return READ_ONCE(events->event[DIRECT_MAP_LEVEL2_SPLIT]) +
+	       READ_ONCE(events->event[DIRECT_MAP_LEVEL3_SPLIT]);
+}
 
 static unsigned long count_splits(void)
 {
 	unsigned long sum = 0;
 	int cpu;
 
-	for_each_online_cpu(cpu) {
-		const struct vm_event_state *events = &per_cpu(vm_event_states, cpu);
-
-		sum += READ_ONCE(events->event[DIRECT_MAP_LEVEL2_SPLIT]) +
-		       READ_ONCE(events->event[DIRECT_MAP_LEVEL3_SPLIT]);
-	}
+	for_each_online_cpu(cpu)
+		sum += count_splits_on(cpu);
 	return sum;
+}
+
+/* What has happened on a CPU since it was last looked at. */
+static unsigned long take_splits_on(int cpu)
+{
+	unsigned long now = count_splits_on(cpu), was = seen[cpu];
+
+	lockdep_assert_held(&lock);
+
+	seen[cpu] = now;
+	return now - was;
 }
 
 static enum cause cause_of(unsigned long addr)
@@ -74,44 +88,42 @@ static enum cause cause_of(unsigned long addr)
 	return OTHERS;
 }
 
-static struct kretprobe probe;
+static struct kprobe probe;
 
-static int entered(struct kretprobe_instance *instance, struct pt_regs *regs)
+static enum cause cause_of_call(void)
 {
-	enum cause *cause = (enum cause *)instance->data;
 	unsigned long stack[32];
 	unsigned int nr = stack_trace_save(stack, ARRAY_SIZE(stack), 0), i = 0;
+	enum cause cause = OTHERS;
 
-	*cause = OTHERS;
 	/* How the probe came here is on the stack, too: ftrace, before the function. */
-	while (i < nr && stack[i] - (unsigned long)probe.kp.addr >= 16)
+	while (i < nr && stack[i] - (unsigned long)probe.addr >= 16)
 		i++;
 	if (WARN_ON_ONCE(i == nr))
-		return 0;
-	for (i++; i < nr && *cause == OTHERS; i++)
-		*cause = cause_of(stack[i]);
-	return 0;
+		return OTHERS;
+	for (i++; i < nr && cause == OTHERS; i++)
+		cause = cause_of(stack[i]);
+	return cause;
 }
 
-static int returned(struct kretprobe_instance *instance, struct pt_regs *regs)
+static int before_flush(struct kprobe *probe, struct pt_regs *regs)
 {
-	enum cause *cause = (enum cause *)instance->data;
-	unsigned long flags, now;
+	unsigned long flags, nr_splits;
+	enum cause cause;
 
 	raw_spin_lock_irqsave(&lock, flags);
-	now = count_splits();
-	splits[*cause] += now - seen;
-	seen = now;
+	nr_splits = take_splits_on(smp_processor_id());
+	if (nr_splits) {
+		cause = cause_of_call();
+		splits[cause] += nr_splits;
+	}
 	raw_spin_unlock_irqrestore(&lock, flags);
 	return 0;
 }
 
-static struct kretprobe probe = {
-	.kp.symbol_name	= "__change_page_attr_set_clr",
-	.entry_handler	= entered,
-	.handler	= returned,
-	.data_size	= sizeof(enum cause),
-	.maxactive	= 64,
+static struct kprobe probe = {
+	.symbol_name	= "flush_tlb_all",
+	.pre_handler	= before_flush,
 };
 
 static int splits_show(struct seq_file *m, void *v)
@@ -120,20 +132,23 @@ static int splits_show(struct seq_file *m, void *v)
 
 	for (i = 0; i < NR_CAUSES; i++)
 		seq_printf(m, "%s %lu\n", cause_names[i], READ_ONCE(splits[i]));
-	seq_printf(m, "all %lu\nmissed %d\n", count_splits() - at_init, probe.nmissed);
+	seq_printf(m, "all %lu\nmissed %lu\n", count_splits() - at_init, probe.nmissed);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(splits);
 
 int splits_init(struct dentry *dir)
 {
+	int cpu;
+
 	at_init = count_splits();
-	seen = at_init;
+	for_each_possible_cpu(cpu)
+		seen[cpu] = count_splits_on(cpu);
 	debugfs_create_file("splits", 0400, dir, NULL, &splits_fops);
-	return register_kretprobe(&probe);
+	return register_kprobe(&probe);
 }
 
 void splits_exit(void)
 {
-	unregister_kretprobe(&probe);
+	unregister_kprobe(&probe);
 }

@@ -62,6 +62,22 @@ while_swept() {
 	return $status
 }
 
+# Programs of BPF that stay until free_programs. Argument: how many.
+keep_programs() {
+	mkfifo /tmp/go
+	programs "$1" keep <>/tmp/go >/tmp/programs &
+	programs=$!
+	until grep -q kept /tmp/programs; do
+		kill -0 "$programs" || return 1
+		sleep 0.1
+	done
+}
+
+free_programs() {
+	echo go >/tmp/go
+	wait "$programs"
+}
+
 # Argument: how many instances of function tracers, each with a trampoline.
 trace_on() {
 	n=0
