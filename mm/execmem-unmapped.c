@@ -3,8 +3,8 @@
  * execmem: areas for the ROX cache that have no alias in the direct map.
  *
  * Their pages come from the unmapped page allocator, whole blocks if there are
- * any: then text splits no entry of the direct map, and the area is mapped with
- * large entries. Small requests share the blocks. Otherwise, an area has just
+ * any: then text splits no 2 MiB entry of the direct map, and the area is mapped
+ * with large entries. Small requests share the blocks. Otherwise, an area has just
  * the pages that it needs: those that are unmapped already, then free ones where
  * the direct map is split already, and for the rest one fragment, which splits
  * one entry of the direct map at most.
@@ -247,6 +247,13 @@ static struct vm_struct *alloc_area(const struct execmem_range *range,
 	return area;
 }
 
+/* Don't take memory for which there can be no addresses. */
+static bool fits(const struct execmem_range *range, size_t size)
+{
+	return size <= range->end - range->start ||
+	       size <= range->fallback_end - range->fallback_start;
+}
+
 /**
  * execmem_unmapped_alloc() - allocate an area without an alias
  * @range: where it may be.
@@ -262,8 +269,7 @@ struct vm_struct *execmem_unmapped_alloc(const struct execmem_range *range,
 	unsigned int nr_blocks = DIV_ROUND_UP(size, PMD_SIZE);
 	struct vm_struct *area;
 
-	if (!unmapped_alloc_available() ||
-	    size >> PAGE_SHIFT > totalram_pages())
+	if (!unmapped_alloc_available() || !fits(range, size))
 		return NULL;
 
 	area = alloc_area(range, nr_blocks * UNMAPPED_BLOCK_PAGES, nr_blocks);
@@ -291,12 +297,15 @@ void execmem_unmapped_free(struct vm_struct *area)
  * execmem_unmapped() - does memory of execmem have no alias?
  * @addr: address of memory that was allocated.
  *
- * Context: Any context.
+ * Context: Process context.
  * Return: true if it is in an area from execmem_unmapped_alloc().
  */
 bool execmem_unmapped(const void *addr)
 {
-	return unmapped_page(vmalloc_to_page(addr));
+	/* Not by the page tables: others may be about to make large entries. */
+	const struct vm_struct *area = find_vm_area(addr);
+
+	return area && unmapped_page(area->pages[0]);
 }
 
 /**

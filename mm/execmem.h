@@ -20,6 +20,7 @@ bool execmem_unmapped_is_block(const struct vm_struct *area);
 /* execmem.c */
 unsigned long execmem_cache_spare(void);
 unsigned long execmem_cache_shrink(void);
+void execmem_cache_flush(void);
 #else
 static inline bool execmem_unmapped(const void *addr)
 {
