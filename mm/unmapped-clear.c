@@ -37,6 +37,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
+#include <linux/unmapped_alloc.h>
 #include <linux/workqueue.h>
 
 #include <kunit/visibility.h>
