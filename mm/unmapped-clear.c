@@ -361,12 +361,14 @@ void memcpy_from_unmapped_page(void *to, struct page *page, size_t offset,
 {
 	copy_part(page, offset, to, len, false);
 }
+EXPORT_SYMBOL_IF_KUNIT(memcpy_from_unmapped_page);
 
 void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
 			     size_t len)
 {
 	copy_part(page, offset, (void *)from, len, true);
 }
+EXPORT_SYMBOL_IF_KUNIT(memcpy_to_unmapped_page);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The addresses where a CPU clears pages. Returns false if it has no mm. */
