@@ -46,14 +46,14 @@ static DEFINE_MUTEX(copy_mutex);
 
 /**
  * struct dut_buffer - the buffer of an open file
- * @lock: protects all of it.
+ * @lock: protects all of it, but not from mmap().
  * @cookie: from dma_alloc_attrs(); NULL if there is none.
  * @dma_addr: its address for the device.
  * @size: in bytes.
  * @attrs: its attributes.
  */
 struct dut_buffer {
-	struct mutex lock;
+	struct mutex lock;	/* see above */
 	void *cookie;
 	dma_addr_t dma_addr;
 	size_t size;
@@ -278,8 +278,9 @@ static int copy_via_sg(struct dut_buffer *buf, struct dut_copy *arg, void *data)
 
 static int copy_buffer(struct dut_buffer *buf, struct dut_copy *arg)
 {
+	/* Any device can access it without bounce buffers. */
+	void *data __free(kfree) = kmalloc(MAX_COPY, GFP_KERNEL | GFP_DMA);
 	void __user *user = u64_to_user_ptr(arg->data);
-	void *data __free(kfree) = kmalloc(MAX_COPY, GFP_KERNEL);
 	int err;
 
 	lockdep_assert_held(&buf->lock);

@@ -6,14 +6,15 @@
 #ifndef _KERNEL_DMA_DMA_UNMAPPED_TEST_H
 #define _KERNEL_DMA_DMA_UNMAPPED_TEST_H
 
+#include <linux/const.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
 /* How a buffer is allocated. */
-#define DUT_REQUIRE	(1 << 0)	/* DMA_ATTR_REQUIRE_UNMAPPED */
-#define DUT_CONTIGUOUS	(1 << 1)	/* DMA_ATTR_FORCE_CONTIGUOUS */
-#define DUT_ATOMIC	(1 << 2)	/* GFP_ATOMIC */
-#define DUT_MAPPED	(1 << 3)	/* no DMA_ATTR_NO_KERNEL_MAPPING */
+#define DUT_REQUIRE	_BITUL(0)	/* DMA_ATTR_REQUIRE_UNMAPPED */
+#define DUT_CONTIGUOUS	_BITUL(1)	/* DMA_ATTR_FORCE_CONTIGUOUS */
+#define DUT_ATOMIC	_BITUL(2)	/* GFP_ATOMIC */
+#define DUT_MAPPED	_BITUL(3)	/* no DMA_ATTR_NO_KERNEL_MAPPING */
 
 struct dut_alloc {
 	__u64 size;
@@ -30,8 +31,8 @@ struct dut_state {
 };
 
 /* Let the device copy between user space and a buffer, up to 4096 bytes. */
-#define DUT_FROM_BUFFER	(1 << 0)
-#define DUT_VIA_SG	(1 << 1)	/* map its scatterlist for the device */
+#define DUT_FROM_BUFFER	_BITUL(0)
+#define DUT_VIA_SG	_BITUL(1)	/* map its scatterlist for the device */
 
 struct dut_copy {
 	__u64 offset;

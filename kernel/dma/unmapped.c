@@ -48,7 +48,7 @@ static bool can_be_unmapped(struct device *dev)
 
 static gfp_t unmapped_gfp(gfp_t gfp, unsigned long attrs)
 {
-	gfp &= ~(__GFP_HIGHMEM | __GFP_ZERO);
+	gfp &= ~(__GFP_HIGHMEM | __GFP_ZERO | __GFP_NOFAIL);
 	if (attrs & DMA_ATTR_NO_WARN)
 		gfp |= __GFP_NOWARN;
 	return gfp;
