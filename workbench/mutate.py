@@ -261,8 +261,6 @@ MUTATIONS = [
      "} else if (unmapped_alloc_available()) {", "} else if (0) {", "dma"),
     ("the CPU does not read a scatterlist of such pages", "lib/scatterlist.c",
      "if (unlikely(unmapped_page(miter->page))) {", "if (0) {", "dma"),
-    ("removal waits for the device", "drivers/dma/edu-dma.c",
-     "\twait_event(edu->idle, edu_dma_is_idle(edu));\n\tscoped_guard", "\tscoped_guard", "dma"),
     ("__GFP_ACCOUNT is charged", "mm/unmapped-alloc.c",
      "if (unlikely(gfp & __GFP_ACCOUNT) &&", "if (0 &&", "torture"),
 ]
