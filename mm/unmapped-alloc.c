@@ -400,15 +400,14 @@ static noinline struct page *alloc_single(struct unmapped_zone *uz, gfp_t gfp,
 	return hand_out(page, 0, gfp);
 }
 
+/* The same as alloc_pages_from(), after prepare_alloc(). */
 static __always_inline
-struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
-			      nodemask_t *nodemask)
+struct page *alloc_prepared(gfp_t gfp, unsigned int order, int nid,
+			    nodemask_t *nodemask)
 {
 	struct unmapped_zone *uz;
 	struct page *page;
 
-	if (unlikely(!prepare_alloc(gfp, order)))
-		return NULL;
 	if (unlikely(order) || unlikely(nodemask))
 		return alloc_general(gfp, order, nid, nodemask);
 
@@ -421,6 +420,37 @@ struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
 		return alloc_single(uz, gfp, nid);
 	set_page_private(page, 0);
 	return hand_out_cleared(page, 0, gfp);
+}
+
+static __always_inline
+struct page *alloc_pages_from(gfp_t gfp, unsigned int order, int nid,
+			      nodemask_t *nodemask)
+{
+	if (unlikely(!prepare_alloc(gfp, order)))
+		return NULL;
+	return alloc_prepared(gfp, order, nid, nodemask);
+}
+
+/* Without __GFP_DIRECT_RECLAIM, pages come from the cache only. */
+struct page *unmapped_pages_alloc_spare_noprof(gfp_t gfp, unsigned int order,
+					       int nid)
+{
+	struct page *page;
+
+	if (nid == NUMA_NO_NODE)
+		nid = numa_mem_id();
+	if (unlikely(!prepare_alloc(gfp, order)))
+		return NULL;
+	page = alloc_prepared(gfp & ~__GFP_DIRECT_RECLAIM, order, nid, NULL);
+	if (likely(page) || !gfpflags_allow_blocking(gfp))
+		return page;
+
+	return alloc_request((struct request) {
+		.gfp = gfp,
+		.order = order,
+		.nid = nid,
+		.no_reclaim = true,
+	});
 }
 
 struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
@@ -583,19 +613,14 @@ static unsigned long take_more(struct unmapped_zone *uz, unsigned int nr,
  * cpusets and refills the cache, and then takes more from the zone of that
  * page.
  */
-unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
-					       nodemask_t *nodemask,
-					       unsigned long nr_pages,
-					       struct page **pages)
+static unsigned long alloc_bulk(struct request r, unsigned long nr_pages,
+				struct page **pages)
 {
-	struct request r = {
-		.gfp = gfp,
-		.nid = nid == NUMA_NO_NODE ? numa_mem_id() : nid,
-		.nodemask = nodemask,
-	};
 	unsigned long got = 0, more;
 
-	if (!prepare_alloc(gfp, 0))
+	if (r.nid == NUMA_NO_NODE)
+		r.nid = numa_mem_id();
+	if (!prepare_alloc(r.gfp, 0))
 		return 0;
 
 	while (got < nr_pages) {
@@ -607,13 +632,36 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 		do {
 			more = take_more(unmapped_page_zone(pages[got - 1]),
 					 min(nr_pages - got, UNMAPPED_BLOCK_PAGES),
-					 gfp, pages + got);
+					 r.gfp, pages + got);
 			got += more;
 		} while (more);
 	}
 	return got;
 }
+
+unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
+					       nodemask_t *nodemask,
+					       unsigned long nr_pages,
+					       struct page **pages)
+{
+	return alloc_bulk((struct request) {
+		.gfp = gfp,
+		.nid = nid,
+		.nodemask = nodemask,
+	}, nr_pages, pages);
+}
 EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_bulk_noprof);
+
+unsigned long unmapped_pages_alloc_bulk_spare_noprof(gfp_t gfp, int nid,
+						     unsigned long nr_pages,
+						     struct page **pages)
+{
+	return alloc_bulk((struct request) {
+		.gfp = gfp,
+		.nid = nid,
+		.no_reclaim = true,
+	}, nr_pages, pages);
+}
 
 #ifdef CONFIG_NUMA
 static bool decides_page_by_page(const struct mempolicy *pol)

@@ -266,8 +266,8 @@ struct unmapped_node {
 /* For consumers that can be modules, and for the tests. */
 #define EXPORT_SYMBOL_FOR_CONSUMERS(symbol)				\
 	EXPORT_SYMBOL_FOR_MODULES(symbol,				\
-		"kvm,execmem_kunit,unmapped_alloc_kunit,"		\
-		"unmapped_alloc_torture")
+		"kvm,execmem_kunit,dma_unmapped_kunit,"		\
+		"unmapped_alloc_kunit,unmapped_alloc_torture")
 
 /* Everything below is for the allocator's own files and its tests. */
 

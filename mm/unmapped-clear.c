@@ -37,6 +37,7 @@
 #include <linux/pgtable.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
+#include <linux/unmapped_alloc.h>
 #include <linux/workqueue.h>
 
 #include <kunit/visibility.h>
@@ -307,6 +308,38 @@ void unmapped_clear_list(struct llist_node *list)
 	}
 }
 
+/*
+ * Access a part of a page the way clearing does: with interrupts off, through a
+ * mapping that only this CPU has.
+ */
+static void copy_part(struct page *page, unsigned int offset, void *buf,
+		      size_t len, bool write)
+{
+	void *addr = (void *)CLEAR_BASE + offset;
+	struct mm_struct *prev;
+	const struct clear_mm *clear;
+	unsigned long flags;
+
+	VM_WARN_ON_ONCE(offset + len > PAGE_SIZE);
+
+	local_irq_save(flags);
+	clear = this_cpu_ptr(&clear_mms);
+	lazy_mmu_mode_pause();
+	map_page(clear->pte, clear->first, page);
+	prev = use_temporary_pgd(clear->mm->pgd);
+	/* KASAN has no shadow for this address. */
+	kasan_disable_current();
+	if (write)
+		memcpy(addr, buf, len);
+	else
+		memcpy(buf, addr, len);
+	kasan_enable_current();
+	unmap_pages(clear->mm, clear->pte, 1);
+	unuse_temporary_pgd(prev);
+	lazy_mmu_mode_resume();
+	local_irq_restore(flags);
+}
+
 /**
  * unmapped_page_copy() - access a whole page the way clearing does
  * @page: a page that is not in the direct map.
@@ -319,28 +352,23 @@ void unmapped_clear_list(struct llist_node *list)
  */
 void unmapped_page_copy(struct page *page, void *buf, bool write)
 {
-	struct mm_struct *prev;
-	const struct clear_mm *clear;
-	unsigned long flags;
-
-	local_irq_save(flags);
-	clear = this_cpu_ptr(&clear_mms);
-	lazy_mmu_mode_pause();
-	map_page(clear->pte, clear->first, page);
-	prev = use_temporary_pgd(clear->mm->pgd);
-	/* KASAN has no shadow for this address. */
-	kasan_disable_current();
-	if (write)
-		memcpy((void *)CLEAR_BASE, buf, PAGE_SIZE);
-	else
-		memcpy(buf, (void *)CLEAR_BASE, PAGE_SIZE);
-	kasan_enable_current();
-	unmap_pages(clear->mm, clear->pte, 1);
-	unuse_temporary_pgd(prev);
-	lazy_mmu_mode_resume();
-	local_irq_restore(flags);
+	copy_part(page, 0, buf, PAGE_SIZE, write);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page_copy);
+
+void memcpy_from_unmapped_page(void *to, struct page *page, size_t offset,
+			       size_t len)
+{
+	copy_part(page, offset, to, len, false);
+}
+EXPORT_SYMBOL_IF_KUNIT(memcpy_from_unmapped_page);
+
+void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
+			     size_t len)
+{
+	copy_part(page, offset, (void *)from, len, true);
+}
+EXPORT_SYMBOL_IF_KUNIT(memcpy_to_unmapped_page);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The addresses where a CPU clears pages. Returns false if it has no mm. */

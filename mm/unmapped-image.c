@@ -37,9 +37,9 @@
 /* === Pages that may be in an image ======================================= */
 
 /*
- * page->private of a page in use that may be in an image. The number of these
- * pages decides whether there can be an image, the mark decides whether the
- * contents of a page get into it.
+ * page->private of a page in use that may be in an image; of the first page of a
+ * compound page. The number of these pages decides whether there can be an image,
+ * the mark decides whether the contents of a page get into it.
  */
 #define IMAGE_ALLOWED	0x696d6167UL
 
@@ -48,30 +48,34 @@ static atomic_long_t nr_allowed;
 
 static bool image_allowed(const struct page *page)
 {
-	return page_private(page) == IMAGE_ALLOWED;
+	return page_private(compound_head(page)) == IMAGE_ALLOWED;
+}
+
+static void mark_pages(struct page *page, unsigned int order,
+		       unsigned long mark)
+{
+	unsigned long i, nr = PageCompound(page) ? 1 : 1UL << order;
+
+	for (i = 0; i < nr; i++)
+		set_page_private(page + i, mark);
 }
 
 void unmapped_image_allow(struct page *page, unsigned int order)
 {
-	unsigned long i;
+	VM_WARN_ON_ONCE(!unmapped_page(page) || PageTail(page));
 
-	VM_WARN_ON_ONCE(!unmapped_page(page) || PageCompound(page));
-
-	for (i = 0; i < 1UL << order; i++)
-		set_page_private(page + i, IMAGE_ALLOWED);
+	mark_pages(page, order, IMAGE_ALLOWED);
 	atomic_long_add(1L << order, &nr_allowed);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allow);
 
 void unmapped_image_deny(struct page *page, unsigned int order)
 {
-	unsigned long i;
-
-	VM_WARN_ON_ONCE(!image_allowed(page));
+	if (!image_allowed(page))
+		return;
 
 	atomic_long_sub(1L << order, &nr_allowed);
-	for (i = 0; i < 1UL << order; i++)
-		set_page_private(page + i, 0);
+	mark_pages(page, order, 0);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
 

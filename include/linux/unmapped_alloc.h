@@ -120,6 +120,47 @@ unsigned long unmapped_pages_alloc_bulk_noprof(gfp_t gfp, int nid,
 	alloc_hooks(unmapped_pages_alloc_bulk_noprof(gfp, nid, nodemask, \
 						     nr_pages, pages))
 
+struct page *unmapped_pages_alloc_spare_noprof(gfp_t gfp, unsigned int order,
+					       int nid);
+
+/**
+ * unmapped_pages_alloc_spare() - allocate unmapped pages if they can be spared
+ * @gfp: GFP_* flags, see unmapped_pages_alloc_nodemask().
+ * @order: 2^@order contiguous pages; 0 to PMD_ORDER.
+ * @nid: node to allocate from, or NUMA_NO_NODE for the nearest with memory.
+ *
+ * For callers that can do with ordinary memory: takes pages that are cached or
+ * free, but neither reclaims nor compacts memory, whatever @gfp allows.
+ *
+ * Context: As unmapped_pages_alloc_nodemask().
+ * Return: the first page, with a reference count of 1, or NULL.
+ */
+#define unmapped_pages_alloc_spare(gfp, order, nid) \
+	alloc_hooks(unmapped_pages_alloc_spare_noprof(gfp, order, nid))
+
+unsigned long unmapped_pages_alloc_bulk_spare_noprof(gfp_t gfp, int nid,
+						     unsigned long nr_pages,
+						     struct page **pages);
+
+/**
+ * unmapped_pages_alloc_bulk_spare() - allocate many unmapped order-0 pages if
+ *	they can be spared
+ * @gfp: GFP_* flags, see unmapped_pages_alloc_nodemask().
+ * @nid: node to allocate from, or NUMA_NO_NODE for the nearest with memory.
+ * @nr_pages: number of pages.
+ * @pages: array to store them in.
+ *
+ * To unmapped_pages_alloc_bulk() what unmapped_pages_alloc_spare() is to
+ * unmapped_pages_alloc().
+ *
+ * Context: As unmapped_pages_alloc_nodemask().
+ * Return: the number of pages stored in @pages; fewer than @nr_pages if no more
+ * can be spared.
+ */
+#define unmapped_pages_alloc_bulk_spare(gfp, nid, nr_pages, pages) \
+	alloc_hooks(unmapped_pages_alloc_bulk_spare_noprof(gfp, nid, nr_pages, \
+							   pages))
+
 unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
 						    struct mempolicy *pol,
 						    unsigned long nr_pages,
@@ -273,6 +314,37 @@ void unmapped_free_folio(struct folio *folio);
 bool unmapped_page(const struct page *page);
 
 /**
+ * memcpy_from_unmapped_page() - copy from a page absent from the direct map
+ * @to: where to.
+ * @page: a page for which unmapped_page() is true, to which the caller holds a
+ *	reference.
+ * @offset: offset in the page.
+ * @len: number of bytes, not beyond the end of the page.
+ *
+ * Copies through a mapping private to this CPU, with interrupts off. The direct
+ * map is not changed, and no other CPU's TLB is flushed.
+ *
+ * Context: Any context except NMI.
+ */
+void memcpy_from_unmapped_page(void *to, struct page *page, size_t offset,
+			       size_t len);
+
+/**
+ * memcpy_to_unmapped_page() - copy to a page absent from the direct map
+ * @page: a page for which unmapped_page() is true, to which the caller holds a
+ *	reference.
+ * @offset: offset in the page.
+ * @from: where from.
+ * @len: number of bytes, not beyond the end of the page.
+ *
+ * The counterpart of memcpy_from_unmapped_page().
+ *
+ * Context: Any context except NMI.
+ */
+void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
+			     size_t len);
+
+/**
  * unmapped_page_vmap() - long-term mapping of an unmapped page
  * @page: a page to which the caller holds a reference.
  *
@@ -311,14 +383,15 @@ int unmapped_image_check(void);
 
 /**
  * unmapped_image_allow() - let pages be part of a hibernation image
- * @page: first page, from unmapped_pages_alloc() without __GFP_COMP.
+ * @page: first page, from unmapped_pages_alloc() or similar.
  * @order: the order that was allocated.
  *
  * Unless a consumer says so, its pages must not be written to disk, and prevent
  * hibernation. Use this for memory that is out of the direct map for another
  * reason than that it is secret, such as kernel text, which is also in a file.
  *
- * Takes page->private of all pages. Undo it before the pages are freed.
+ * Takes page->private of all pages; of the first one, if they form a compound
+ * page. Undo it before the pages are freed.
  *
  * Context: Any context.
  */
@@ -328,6 +401,8 @@ void unmapped_image_allow(struct page *page, unsigned int order);
  * unmapped_image_deny() - undo unmapped_image_allow()
  * @page: first page.
  * @order: the order that was passed to unmapped_image_allow().
+ *
+ * Does nothing if it was not called.
  *
  * Context: Any context.
  */
@@ -402,6 +477,19 @@ unmapped_pages_alloc_bulk(gfp_t gfp, int nid, nodemask_t *nodemask,
 	return 0;
 }
 
+static inline struct page *
+unmapped_pages_alloc_spare(gfp_t gfp, unsigned int order, int nid)
+{
+	return NULL;
+}
+
+static inline unsigned long
+unmapped_pages_alloc_bulk_spare(gfp_t gfp, int nid, unsigned long nr_pages,
+				struct page **pages)
+{
+	return 0;
+}
+
 static inline struct page *unmapped_block_alloc(gfp_t gfp)
 {
 	return NULL;
@@ -449,6 +537,16 @@ static inline void unmapped_free_folio(struct folio *folio)
 static inline bool unmapped_page(const struct page *page)
 {
 	return false;
+}
+
+static inline void memcpy_from_unmapped_page(void *to, struct page *page,
+					     size_t offset, size_t len)
+{
+}
+
+static inline void memcpy_to_unmapped_page(struct page *page, size_t offset,
+					   const void *from, size_t len)
+{
 }
 
 static inline void *unmapped_page_vmap(struct page *page)

@@ -32,6 +32,7 @@ int bench_perpage(void);
 int bench_fragment(unsigned int step);
 int bench_near(void);
 int bench_churn(void);
+int bench_dma(void);
 int bench_ipi(void);
 int bench_locks(struct dentry *dir);
 

@@ -24,6 +24,7 @@ GROUPS = {
     "secret": "`memfd_secret`",
     "gmem": "guest_memfd",
     "text": "Kernel text",
+    "dma": "DMA buffers",
     "map": "Direct map",
     "rest": "The rest of the system",
     "scaling": "Scaling",
@@ -72,6 +73,7 @@ class Case:
     timeout: int = 600
     allow: tuple = ()           # see console.py
     host_root: bool = False     # the VM may read the host's files, to run perf
+    devices: tuple = ()         # more options of QEMU
     irqs: bool = False          # irqs.py looks at it from outside
 
     @property
@@ -85,7 +87,7 @@ class Case:
                    **HOW[self.how]}
         if self.accel:
             options.update(accel=self.accel, model="host")
-        options["extra"] = (*options.get("extra", ()), *self.node_options())
+        options["extra"] = (*options.get("extra", ()), *self.devices, *self.node_options())
         return options
 
     def node_options(self):
@@ -183,6 +185,12 @@ CASES = [
                  "then while another one is loaded; of a BPF program with 64 instructions",
                  "cost-text", ("16", "32"), unit="instructions", quick=True),
     Case("text-flushes", "text", "the same: flushes", "cost-text", ("16", "32", "flushes"), quick=True),
+
+    instructions("dma", "dma", "buffers without a kernel mapping, and others, warm (KiB in the name)",
+                 "cost-pages", ("dma",), unit="instructions", quick=True),
+    instructions("dma-iommu", "dma", "the same behind an IOMMU",
+                 "cost-pages", ("dma",), unit="instructions", quick=True,
+                 devices=("-device", "intel-iommu,aw-bits=48")),
 
     instructions("life", "map", "8 programs with 16 MiB of secrets each come, take turns, and go",
                  "life", ("8", "16"), allow=("oom",), quick=True),

@@ -33,7 +33,7 @@ class Goal:
 
     @property
     def wanted(self):
-        unit = {"percent": " %", "difference": " more"}.get(self.compare, "")
+        unit = {"percent": " %", "difference": " more", "difference105": " more"}.get(self.compare, "")
         return f"{'at least' if self.least else 'at most'} {self.limit}{unit}"
 
     def verdict(self, results):
@@ -51,6 +51,7 @@ COMPARE = {
     "ratio": lambda value, other: value / other,
     "percent": lambda value, other: 100 * (value / other - 1),
     "difference": lambda value, other: value - other,
+    "difference105": lambda value, other: value - 1.05 * other,
 }
 
 
@@ -77,6 +78,18 @@ def unused(text, figure, case="rest", against=None):
 def text(what, figure, limit, case="text"):
     """Loading and unloading, by whomever it is done."""
     return Goal(f"{what}: patched / untouched", plain(case, figure), limit, base(case, figure))
+
+
+def dma_clears(size, pages):
+    """A buffer is cleared, which the untouched kernel does not do."""
+    return Goal(f"a DMA buffer of {size} without a kernel mapping, alloc + free: above 1.05 of untouched",
+                plain("dma", f"dma-nomap-{pages * 4}-pair"), pages * 512,
+                base("dma", f"dma-nomap-{pages * 4}-pair"), "difference105")
+
+
+def dma_iommu(size, kib):
+    return Goal(f"the same behind an IOMMU, {size}: patched / untouched",
+                plain("dma-iommu", f"dma-nomap-{kib}-pair"), 0.8, base("dma-iommu", f"dma-nomap-{kib}-pair"))
 
 
 def times_faster(text, figure):
@@ -179,6 +192,16 @@ GOALS = [
          base("text-flushes", "module-warm-flushes"), "difference"),
     text("load and unload of a BPF program", "program-warm-pair", 1.00),
     text("load and unload of the first module since boot", "module-cold-pair", 1.10),
+
+    Goal("a DMA buffer of 4 KiB without a kernel mapping, alloc + free: patched / untouched",
+         plain("dma", "dma-nomap-4-pair"), 1.05, base("dma", "dma-nomap-4-pair")),
+    dma_clears("64 KiB", 16),
+    dma_clears("2 MiB", 512),
+    dma_iommu("64 KiB", 64),
+    dma_iommu("2 MiB", 2048),
+    *(unused(f"a DMA buffer of {kib} KiB with a kernel mapping{where}: percent above untouched",
+             f"dma-mapped-{kib}-pair", case)
+      for case, where in (("dma", ""), ("dma-iommu", ", behind an IOMMU")) for kib in (4, 64, 2048)),
 ]
 
 

@@ -15,7 +15,7 @@
 
 static char *what = "pages";
 module_param(what, charp, 0);
-MODULE_PARM_DESC(what, "pages, batches, orders, cold, perpage, fragment, singles, near, churn, ipi, locks, or files");
+MODULE_PARM_DESC(what, "pages, batches, orders, cold, perpage, fragment, singles, near, churn, dma, ipi, locks, or files");
 
 static uint order;
 module_param(order, uint, 0);
@@ -86,6 +86,8 @@ static int do_it(void)
 		return bench_near();
 	if (!strcmp(what, "churn"))
 		return bench_churn();
+	if (!strcmp(what, "dma"))
+		return bench_dma();
 	if (!strcmp(what, "ipi"))
 		return bench_ipi();
 	if (!strcmp(what, "locks"))

@@ -6,7 +6,7 @@ verdict, details. What a group can't do, because a tool or a kernel fails, is a
 failure of the group.
 """
 
-from . import answers, compiled, machines, refusals, text, workbench
+from . import answers, compiled, dma, machines, refusals, text, workbench
 from .suite import FAILED, PASSED, SKIPPED, Suite
 
 __all__ = ["FAILED", "GROUPS", "LONG", "PASSED", "SKIPPED", "Suite"]
@@ -27,6 +27,8 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_torture,
     text.group_text,
     text.group_churn,
+    dma.group_dma,
+    dma.group_dma_all,
     machines.group_remains,
     machines.group_kcore,
     machines.group_hibernate,
@@ -35,4 +37,4 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
 )}
 
 # Part of 'make test-all', but not of 'make test'.
-LONG = ("churn",)
+LONG = ("churn", "dma_all")

@@ -38,8 +38,9 @@ def group_kunit(suite):
 
 def kunit_results(suite, name, **options):
     machine = suite.boot(name, "kunit", timeout=120, allow=("lost",), **options)
-    if "kunit-unmapped_alloc" not in machine.results:
-        yield result(name, False, "no results of the suite unmapped_alloc")
+    for suite_name in ("unmapped_alloc", "dma_unmapped"):
+        if f"kunit-{suite_name}" not in machine.results:
+            yield result(name, False, f"no results of the suite {suite_name}")
     for file, lines in machine.results.items():
         yield from tap_results(file.replace("kunit", name, 1), lines)
 

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What DMA buffers cost, with and without a kernel mapping: allocation and free,
+ * warm, for QEMU's edu device, behind an IOMMU if the VM has one. The device is
+ * not used, and needs no driver.
+ *
+ * dma_free_attrs() wants interrupts to be on, so the figure is the median of many
+ * rounds, which no interrupt is in.
+ */
+
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/pci.h>
+#include <linux/sizes.h>
+#include <linux/sort.h>
+#include <linux/timex.h>
+
+#include "bench.h"
+
+#define ROUNDS	33
+#define EDU	0x1234, 0x11e8
+
+static const struct {
+	const char *name;
+	unsigned long attrs;
+} kinds[] = {
+	{ "dma-nomap", DMA_ATTR_NO_KERNEL_MAPPING },
+	{ "dma-mapped", 0 },
+};
+
+static int by_value(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static u64 median(u64 *values)
+{
+	sort(values, ROUNDS, sizeof(*values), by_value, NULL);
+	return values[ROUNDS / 2];
+}
+
+static int measure(struct device *dev, const char *name, unsigned long attrs,
+		   size_t size)
+{
+	u64 start, between, alloc[ROUNDS], free[ROUNDS], pair[ROUNDS];
+	dma_addr_t addr;
+	void *cookie;
+	int i;
+
+	for (i = -2; i < ROUNDS; i++) {
+		start = get_cycles();
+		cookie = dma_alloc_attrs(dev, size, &addr, GFP_KERNEL, attrs);
+		between = get_cycles();
+		if (!cookie)
+			return -ENOMEM;
+		dma_free_attrs(dev, size, cookie, addr, attrs);
+		if (i < 0)
+			continue;
+		pair[i] = get_cycles() - start;
+		alloc[i] = between - start;
+		free[i] = pair[i] - alloc[i];
+	}
+	bench_say(median(alloc), 1, "%s-%zu-alloc", name, size / SZ_1K);
+	bench_say(median(free), 1, "%s-%zu-free", name, size / SZ_1K);
+	bench_say(median(pair), 1, "%s-%zu-pair", name, size / SZ_1K);
+	return 0;
+}
+
+int bench_dma(void)
+{
+	static const size_t sizes[] = { SZ_4K, SZ_64K, SZ_2M };
+	struct pci_dev *pdev = pci_get_device(EDU, NULL);
+	struct device *dev;
+	void *keep = NULL;
+	dma_addr_t addr;
+	int i, j, err;
+
+	if (!pdev)
+		return -ENODEV;
+
+	dev = &pdev->dev;
+	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	/* The cache is not emptied in between. */
+	if (!err)
+		keep = dma_alloc_attrs(dev, SZ_4K, &addr, GFP_KERNEL,
+				       DMA_ATTR_NO_KERNEL_MAPPING);
+	for (i = 0; i < ARRAY_SIZE(kinds) && !err; i++)
+		for (j = 0; j < ARRAY_SIZE(sizes) && !err; j++)
+			err = measure(dev, kinds[i].name, kinds[i].attrs, sizes[j]);
+	if (keep)
+		dma_free_attrs(dev, SZ_4K, keep, addr, DMA_ATTR_NO_KERNEL_MAPPING);
+	pci_dev_put(pdev);
+	return err;
+}
