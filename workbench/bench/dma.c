@@ -82,7 +82,12 @@ int bench_dma(void)
 
 	dev = &pdev->dev;
 	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
-	/* The cache is not emptied in between. */
+	/* A block that was cleared as a whole, and is not given back in between. */
+	keep = dma_alloc_attrs(dev, SZ_2M, &addr, GFP_KERNEL,
+			       DMA_ATTR_NO_KERNEL_MAPPING);
+	if (keep)
+		dma_free_attrs(dev, SZ_2M, keep, addr, DMA_ATTR_NO_KERNEL_MAPPING);
+	keep = NULL;
 	if (!err)
 		keep = dma_alloc_attrs(dev, SZ_4K, &addr, GFP_KERNEL,
 				       DMA_ATTR_NO_KERNEL_MAPPING);
