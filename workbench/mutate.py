@@ -295,14 +295,23 @@ def fails(groups):
     return failed
 
 
+def edits(old, new):
+    """Pairs of what is there and what is to stand there."""
+    return list(zip(old, new)) if isinstance(old, tuple) else [(old, new)]
+
+
+def stale():
+    """What can't be taken out any more, because the code has changed: a line each."""
+    return [f"{name}: {file} has {count} times {before.strip()!r}"
+            for name, file, old, new, _ in MUTATIONS for before, _ in edits(old, new)
+            if (count := (LINUX / file).read_text().count(before)) != 1]
+
+
 def mutate(name, file, old, new, groups):
     """Returns True if a test noticed."""
     path = LINUX / file
     text = mutated = path.read_text()
-    for before, after in zip(*((old, new) if isinstance(old, tuple) else ((old,), (new,)))):
-        if text.count(before) != 1:
-            print(f"stale   {name}: {file} has {text.count(before)} times {before.strip()!r}", flush=True)
-            return False
+    for before, after in edits(old, new):
         mutated = mutated.replace(before, after)
     start = time.monotonic()
     path.write_text(mutated)
@@ -327,6 +336,8 @@ def main():
         sys.exit("mutate: error: no promise has these words; there are:\n" + "\n".join(m[0] for m in MUTATIONS))
     if git_linux("status", "--porcelain"):
         sys.exit("mutate: error: build/linux has edits that are not committed")
+    if old := stale():
+        sys.exit("mutate: error: the code has changed, mend MUTATIONS first:\n" + "\n".join(old))
     print(f"{len(chosen)} mutations, about a minute each", flush=True)
     caught = sum(mutate(*mutation) for mutation in chosen)
     print(f"{caught} caught, {len(chosen) - caught} not")

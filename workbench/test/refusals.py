@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+import mutate
 from common import LINUX, TOP, command
 
 from .suite import check, result
@@ -17,6 +18,8 @@ from .suite import check, result
 def group_series(_suite):
     """the series: patches/ is what refresh writes; bad input is refused"""
     yield check("refresh is a no-op", TOP / "workbench/bin/refresh", "--check")
+    stale = mutate.stale()
+    yield result("what mutations take out is in the code", not stale, "\n".join(stale))
     with tempfile.TemporaryDirectory() as scratch:
         copy = pathlib.Path(scratch) / "copy"
         shutil.copytree(TOP, copy, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
