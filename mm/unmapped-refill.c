@@ -226,7 +226,7 @@ VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_can_spare);
 
-/* Only a hint, so the zone's lock is not taken. -1 if there is none. */
+/* -1 if there is none. */
 static int largest_free_order(struct zone *zone, int min, bool any_type)
 {
 	struct free_area *area;
@@ -234,6 +234,7 @@ static int largest_free_order(struct zone *zone, int min, bool any_type)
 
 	for (order = NR_PAGE_ORDERS - 1; order >= min; order--) {
 		area = &zone->free_area[order];
+		/* Only a hint, so the zone's lock is not taken. */
 		if (data_race(any_type ? area->nr_free > 0 :
 			      !free_area_empty(area, MIGRATE_UNMOVABLE)))
 			return order;
