@@ -364,6 +364,8 @@ unsigned long unmapped_refill_split(gfp_t gfp, unsigned long nr_pages);
 void unmapped_refill_init(struct unmapped_node *node);
 gfp_t unmapped_source_gfp(gfp_t gfp);
 gfp_t unmapped_no_reclaim_gfp(gfp_t gfp);
+bool unmapped_refill_can_spare(struct zone *zone, int order,
+			       enum zone_watermarks wmark, gfp_t gfp);
 int unmapped_refill_spare(gfp_t gfp, int nid, nodemask_t *nodemask,
 			  unsigned int min, unsigned int max);
 struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
@@ -449,8 +451,6 @@ struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
 unsigned long unmapped_nr_page_cache(int nid);
-bool unmapped_refill_can_spare(struct zone *zone, int order,
-			       enum zone_watermarks wmark, gfp_t gfp);
 int unmapped_refill_order(struct zone *zone, int min, int max);
 unsigned long unmapped_move_chunks(struct unmapped_zone *uz, unsigned long pfn,
 				   unsigned long i);

@@ -20,6 +20,7 @@
 #include <linux/init.h>
 #include <linux/log2.h>
 #include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/pageblock-flags.h>
 #include <linux/slab.h>
@@ -101,6 +102,16 @@ bool unmapped_page(const struct page *page)
 	return unmapped_kind(page) != UNMAPPED_NONE;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page);
+
+bool unmapped_pfn(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	/* Memory of the firmware is in no zone. */
+	return page && zone_spans_pfn(page_zone(page), pfn) &&
+	       unmapped_page(page);
+}
+EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pfn);
 
 /* Insert the bitmap of an area, unless another CPU did. Returns the one there. */
 static struct unmapped_map *insert_map(struct unmapped_map *new)

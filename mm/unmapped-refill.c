@@ -214,9 +214,18 @@ unsigned long unmapped_refill_given(struct page **pages,
 
 /* === What can be spared ================================================== */
 
-VISIBLE_IF_KUNIT bool unmapped_refill_can_spare(struct zone *zone, int order,
-						enum zone_watermarks wmark,
-						gfp_t gfp)
+/**
+ * unmapped_refill_can_spare() - can a zone spare a chunk?
+ * @zone: the zone.
+ * @order: order of the chunk.
+ * @wmark: watermark that the zone has to be above then.
+ * @gfp: flags for the page allocator.
+ *
+ * Context: Any context.
+ * Return: true if such a chunk is free, and can be spared.
+ */
+bool unmapped_refill_can_spare(struct zone *zone, int order,
+			       enum zone_watermarks wmark, gfp_t gfp)
 {
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_can_spare, zone, order,
 				   wmark, gfp);

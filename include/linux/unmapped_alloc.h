@@ -314,6 +314,17 @@ void unmapped_free_folio(struct folio *folio);
 bool unmapped_page(const struct page *page);
 
 /**
+ * unmapped_pfn() - does a page frame belong to the unmapped page allocator?
+ * @pfn: any page frame number, also of what is no memory.
+ *
+ * As unmapped_page(), for those who follow page tables.
+ *
+ * Context: Any context.
+ * Return: true if it must not be accessed through the direct map.
+ */
+bool unmapped_pfn(unsigned long pfn);
+
+/**
  * memcpy_from_unmapped_page() - copy from a page absent from the direct map
  * @to: where to.
  * @page: a page for which unmapped_page() is true, to which the caller holds a
@@ -535,6 +546,11 @@ static inline void unmapped_free_folio(struct folio *folio)
 }
 
 static inline bool unmapped_page(const struct page *page)
+{
+	return false;
+}
+
+static inline bool unmapped_pfn(unsigned long pfn)
 {
 	return false;
 }
