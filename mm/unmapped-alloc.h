@@ -452,6 +452,7 @@ struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 unsigned int unmapped_refill_demand(struct unmapped_node *node);
 unsigned long unmapped_nr_page_cache(int nid);
 int unmapped_refill_order(struct zone *zone, int min, int max);
+void unmapped_refill_calm(struct unmapped_node *node);
 unsigned long unmapped_move_chunks(struct unmapped_zone *uz, unsigned long pfn,
 				   unsigned long i);
 int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,

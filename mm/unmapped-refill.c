@@ -579,6 +579,26 @@ void unmapped_refill_wake(struct unmapped_node *node)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_wake);
 
+#if IS_ENABLED(CONFIG_KUNIT)
+/**
+ * unmapped_refill_calm() - forget the demand
+ * @node: the node.
+ *
+ * For tests that empty the cache: there is no background refill until there is
+ * new demand.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_refill_calm(struct unmapped_node *node)
+{
+	scoped_guard(mutex, &node->refill_lock)
+		WRITE_ONCE(node->batch, 1);
+	/* If it has not begun yet, it will find that there is nothing to do. */
+	cancel_work_sync(&node->refill_work);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_calm);
+#endif
+
 /**
  * unmapped_refill_init() - prepare a node for refills
  * @node: the node.

@@ -35,8 +35,10 @@ static void drain_all(void)
 {
 	int nid;
 
-	for_each_online_node(nid)
+	for_each_online_node(nid) {
+		unmapped_refill_calm(unmapped_node(nid));
 		unmapped_alloc_drain(nid);
+	}
 }
 
 /* From now on, the page allocator has nothing. */

@@ -2966,8 +2966,7 @@ static int unmapped_test_init(struct kunit *test)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			unmapped_node(nid)->zones[i].skip_search = 0;
 		/* Others had a demand: the text of this module, for example. */
-		WRITE_ONCE(unmapped_node(nid)->batch, 1);
-		cancel_work_sync(&unmapped_node(nid)->refill_work);
+		unmapped_refill_calm(unmapped_node(nid));
 	}
 	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
 	drain_all();
