@@ -74,7 +74,7 @@ check-deps:
 	@$(bin)/deps check
 
 .PHONY: mutations
-mutations: kernel ## see that a test fails for each promise that is broken (an hour)
+mutations: kernel ## see that a test fails for each promise that is broken (two hours)
 	@workbench/mutate.py
 
 bench_options = --accel $(ACCEL) $(if $(filter-out 0,$(QUICK)),--quick) $(CASE)

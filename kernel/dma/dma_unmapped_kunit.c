@@ -332,6 +332,7 @@ static struct kunit_suite dma_unmapped_suite = {
 	.init = dma_unmapped_init,
 	.test_cases = dma_unmapped_cases,
 };
+
 kunit_test_suite(dma_unmapped_suite);
 
 MODULE_DESCRIPTION("KUnit tests for DMA buffers without a kernel mapping");
