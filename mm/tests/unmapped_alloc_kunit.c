@@ -2025,6 +2025,21 @@ static void unmapped_test_late_reference_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
+/* Who follows page tables has page frames, of memory or of none. */
+static void unmapped_test_pfn(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	unsigned long pfn = page_to_pfn(page);
+
+	KUNIT_EXPECT_TRUE(test, unmapped_pfn(pfn));
+	unmapped_pages_free(page, 0);
+	drain_all();
+	KUNIT_EXPECT_FALSE(test, unmapped_pfn(pfn));
+	/* No machine has memory there. */
+	pfn = PHYS_PFN(BIT_ULL(MAX_PHYSMEM_BITS)) - 1;
+	KUNIT_EXPECT_FALSE(test, unmapped_pfn(pfn));
+}
+
 /* Covers orders that the page allocator's per-CPU lists take or don't take. */
 static void unmapped_test_put_paths(struct kunit *test)
 {
@@ -3066,6 +3081,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_late_reference),
 	KUNIT_CASE(unmapped_test_late_reference_high_order),
 	KUNIT_CASE(unmapped_test_late_reference_block),
+	KUNIT_CASE(unmapped_test_pfn),
 	KUNIT_CASE(unmapped_test_put_paths),
 	KUNIT_CASE(unmapped_test_neighbours),
 	KUNIT_CASE(unmapped_test_put_in_hardirq),
