@@ -57,9 +57,12 @@ static struct page *get_chunk(struct unmapped_zone *uz, unsigned int kinds,
 	if (!err)
 		return page;
 
-	unmapped_count_event(UNMAPPED_RELEASE_FAIL);
-	unmapped_zone_unisolate(uz, err == -ENOTRECOVERABLE ? NULL : page,
-				*order, zeroed);
+	count_vm_event(UNMAPPED_RELEASE_FAIL);
+	if (err == -ENOTRECOVERABLE) {
+		unmapped_tag_lose(page, *order);
+		page = NULL;
+	}
+	unmapped_zone_unisolate(uz, page, *order, zeroed);
 	*failed = true;
 	return NULL;
 }
@@ -93,8 +96,8 @@ static void give_back(struct unmapped_zone *uz, struct page *page,
 	unmapped_zone_release(uz, order);
 	unmapped_check_in(page, order);
 	free_frozen_pages(page, order);
-	unmapped_count_event(order == PMD_ORDER ? UNMAPPED_RELEASE_BLOCK :
-						  UNMAPPED_RELEASE_FRAGMENT);
+	count_vm_event(order == PMD_ORDER ? UNMAPPED_RELEASE_BLOCK :
+					    UNMAPPED_RELEASE_FRAGMENT);
 }
 
 /**

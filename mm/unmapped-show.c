@@ -15,8 +15,11 @@
 #include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 #include <kunit/visibility.h>
 
@@ -63,19 +66,6 @@ static const char * const kind_names[] = {
 };
 
 static_assert(ARRAY_SIZE(kind_names) == UNMAPPED_NR_KINDS);
-
-static const char * const event_names[] = {
-	[UNMAPPED_REFILL_BLOCK]		= "refill_block",
-	[UNMAPPED_REFILL_FRAGMENT]	= "refill_fragment",
-	[UNMAPPED_REFILL_FAIL]		= "refill_fail",
-	[UNMAPPED_RELEASE_BLOCK]	= "release_block",
-	[UNMAPPED_RELEASE_FRAGMENT]	= "release_fragment",
-	[UNMAPPED_RELEASE_FAIL]		= "release_fail",
-	[UNMAPPED_TLB_FLUSH]		= "tlb_flush",
-	[UNMAPPED_AREA_SPLIT]		= "area_split",
-};
-
-static_assert(ARRAY_SIZE(event_names) == UNMAPPED_NR_EVENTS);
 
 static const char * const text_names[] = {
 	[UNMAPPED_TEXT_BYTES]		= "text_unmapped",
@@ -133,6 +123,27 @@ static void show_pages(struct seq_file *m, struct zone *zone,
 		   count.used, count.cached, count.transit, count.lost);
 }
 
+/* As in /proc/vmstat, but without the prefix. */
+static void show_events(struct seq_file *m)
+{
+#ifdef CONFIG_VM_EVENT_COUNTERS
+	const size_t prefix = strlen("unmapped_");
+	unsigned long *events;
+	int i;
+
+	events = kmalloc_array(NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
+	if (!events)
+		return;
+
+	all_vm_events(events);
+	seq_puts(m, "\nEvents\n");
+	for (i = UNMAPPED_REFILL_BLOCK; i <= UNMAPPED_HEAL; i++)
+		seq_printf(m, "%-16s %lu\n", vm_event_name(i) + prefix,
+			   events[i]);
+	kfree(events);
+#endif
+}
+
 static int unmapped_alloc_show(struct seq_file *m, void *v)
 {
 	int i;
@@ -150,10 +161,7 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 		   "Owned", "Used", "Cached", "Transit", "Lost");
 	show_caches(m, show_pages);
 
-	seq_puts(m, "\nEvents\n");
-	for (i = 0; i < UNMAPPED_NR_EVENTS; i++)
-		seq_printf(m, "%-16s %lu\n", event_names[i],
-			   unmapped_event_count(i));
+	show_events(m);
 
 	seq_puts(m, "\nKernel text\n");
 	for (i = 0; i < UNMAPPED_NR_TEXT; i++)
@@ -164,24 +172,24 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
 
 /**
- * unmapped_alloc_show_mem() - print a line for show_mem()
+ * unmapped_alloc_show_mem() - print a line for each node for show_mem()
  *
  * Context: Any context except NMI.
  */
 void unmapped_alloc_show_mem(void)
 {
-	struct unmapped_count node, sum = {};
+	struct unmapped_count count;
 	int nid;
 
 	if (!unmapped_alloc_available())
 		return;
 
 	for_each_online_node(nid) {
-		unmapped_alloc_count(nid, &node);
-		sum.owned += node.owned;
-		sum.cached += node.cached;
+		unmapped_alloc_count(nid, &count);
+		if (count.owned)
+			pr_info("Node %d %lu pages unmapped, %lu of them cached\n",
+				nid, count.owned, count.cached);
 	}
-	pr_info("%lu pages unmapped, %lu of them cached\n", sum.owned, sum.cached);
 }
 
 /* === Checking ============================================================ */

@@ -17,6 +17,7 @@
 #include <linux/text-patching.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 #include "../execmem.h"
 #include "../unmapped-alloc.h"
@@ -35,6 +36,14 @@ static struct page *limited_source(gfp_t gfp, unsigned int order, int nid,
 	if (page)
 		set_page_count(page, 0);
 	return page;
+}
+
+static unsigned long nr_events(enum vm_event_item item)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+
+	all_vm_events(events);
+	return events[item];
 }
 
 static void drain_all(void)
@@ -217,7 +226,7 @@ static void execmem_test_fragment(struct kunit *test)
 	limit_source(test, PMD_ORDER - 1);
 	bytes = unmapped_text_count(UNMAPPED_TEXT_BYTES);
 	blocks = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
-	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
+	fragments = nr_events(UNMAPPED_REFILL_FRAGMENT);
 
 	/* Fill up what is free in blocks in use. */
 	do {
@@ -227,7 +236,7 @@ static void execmem_test_fragment(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BYTES),
 			bytes + (long)size);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_REFILL_FRAGMENT),
 			fragments + 1);
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
 	expect_perms(test, p[nr], size, ROX);
@@ -260,14 +269,14 @@ static void execmem_test_cached_pages(struct kunit *test)
 			unmapped_pages_free(pages[i], PMD_ORDER - 1);
 	}
 
-	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
-	splits = unmapped_event_count(UNMAPPED_AREA_SPLIT);
+	fragments = nr_events(UNMAPPED_REFILL_FRAGMENT);
+	splits = nr_events(UNMAPPED_AREA_SPLIT);
 	p = alloc_or_fail(test, PMD_SIZE);
 	expect_perms(test, p, PMD_SIZE, ROX);
 	expect_trapping(test, p, PMD_SIZE);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_REFILL_FRAGMENT),
 			fragments);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_AREA_SPLIT), splits);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_AREA_SPLIT), splits);
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
 	execmem_free(p);
 	while (nr--)
