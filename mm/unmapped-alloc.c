@@ -86,6 +86,7 @@
 #include <linux/unmapped_alloc.h>
 
 #include <trace/events/kmem.h>
+#include <trace/events/unmapped_alloc.h>
 
 #include <kunit/visibility.h>
 
@@ -116,6 +117,7 @@ struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 		prep_compound_page(page, order);
 	set_page_refcounted(page);
 	trace_mm_page_alloc(page, order, gfp, MIGRATE_UNMOVABLE);
+	trace_unmapped_alloc(page, order, gfp);
 
 	if (unlikely(gfp & __GFP_ACCOUNT) &&
 	    memcg_kmem_charge_page(page, gfp, order)) {
@@ -668,6 +670,7 @@ EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pages_alloc_bulk_mpol_noprof);
 /* What __free_pages_prepare() leaves to the allocator for its pages. */
 static __always_inline void account_free(struct page *page, unsigned int order)
 {
+	trace_unmapped_free(page, order);
 	if (page_accounting_enabled())
 		page_free_account(page, order);
 	unmapped_tag_free(page, order);

@@ -308,6 +308,19 @@ static inline void unmapped_isolated_wake(struct unmapped_node *node)
 	queue_work(system_dfl_wq, &node->isolated_work);
 }
 
+/* Only for people to read; further consumers are counted with the last. */
+#define UNMAPPED_MAX_CONSUMERS	4
+
+/**
+ * struct unmapped_consumer - a kind of user of unmapped pages
+ * @name: name of the file system, because all pages of user space are in files.
+ * @nr_pages: number of pages that it uses.
+ */
+struct unmapped_consumer {
+	char name[16];
+	unsigned long nr_pages;
+};
+
 /*
  * Functions of each file only call those of files further down this list.
  * page_alloc.c only calls unmapped_alloc_catch(), unmapped_alloc_free_batch()
@@ -326,6 +339,8 @@ void unmapped_isolate_init(void);
 void unmapped_isolate_init_node(struct unmapped_node *node);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
+void unmapped_count_consumers(struct unmapped_consumer *consumers,
+			      bool (*skip)(const struct page *page));
 void unmapped_alloc_show_mem(void);
 void unmapped_alloc_count(int nid, struct unmapped_count *sum);
 bool unmapped_alloc_check(int nid);

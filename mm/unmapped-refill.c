@@ -17,6 +17,8 @@
 #include <linux/mm.h>
 #include <linux/vmstat.h>
 
+#include <trace/events/unmapped_alloc.h>
+
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -123,6 +125,7 @@ static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 /* Add a chunk after the flush. With init_on_free, it is zero already. */
 static void add_chunk(struct page *page, unsigned int from, int order)
 {
+	trace_unmapped_refill(page, from);
 	unmapped_check_out(page, from);
 	unmapped_zone_insert(unmapped_page_zone(page), page, from, order,
 			     want_init_on_free());

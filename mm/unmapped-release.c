@@ -17,6 +17,8 @@
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 
+#include <trace/events/unmapped_alloc.h>
+
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -91,6 +93,7 @@ static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
 static void give_back(struct unmapped_zone *uz, struct page *page,
 		      unsigned int order)
 {
+	trace_unmapped_release(page, order);
 	/* From here on, unmapped_alloc_catch() must not catch the chunk. */
 	unmapped_disown(page, order);
 	unmapped_zone_release(uz, order);

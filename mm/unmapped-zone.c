@@ -24,6 +24,9 @@
 #include <linux/page-isolation.h>
 #include <linux/vmstat.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/unmapped_alloc.h>
+
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -137,6 +140,7 @@ static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
 	if (order == PMD_ORDER && kind == UNMAPPED_FRAGMENT) {
 		unmapped_fragments_to_block(page);
 		count_vm_event(UNMAPPED_HEAL);
+		trace_unmapped_heal(page, PMD_ORDER);
 		kind = UNMAPPED_BLOCK;
 	}
 	add_free_locked(uz, page, order, kind, zeroed);
@@ -695,6 +699,7 @@ static bool break_locked(struct unmapped_zone *uz, struct page *page)
 	if (unmapped_block_to_fragments(block_of(page)))
 		return false;
 	count_vm_event(UNMAPPED_BREAK);
+	trace_unmapped_break(block_of(page), PMD_ORDER);
 	return true;
 }
 
