@@ -137,11 +137,11 @@ static bool is_user(const char *site)
 {
 	static const char * const files[] = {
 		"mm/unmapped-tag.c:", "mm/secretmem.c:",
-		"virt/kvm/guest_memfd.c:", "mm/execmem-unmapped.c:",
+		"virt/kvm/guest_memfd.c:", "mm/execmem-unmapped.c:", NULL
 	};
-	size_t i;
+	int i;
 
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	for (i = 0; files[i]; i++)
 		if (strstr(site, files[i]))
 			return true;
 	return false;
@@ -165,26 +165,24 @@ static void allocinfo_line(char *text)
 		item->calls = calls;
 }
 
-/* Returns false if the kernel has no such memory. */
-static bool collect(void)
+/* Returns what is wrong, NULL if nothing is. */
+static const char *collect(void)
 {
 	int i;
 
 	for (i = 0; i < NR_GROUPS; i++)
 		groups[i].nr = 0;
 	if (!each_line(MEMINFO, meminfo_line) || !each_line(VMSTAT, vmstat_line))
-		return false;
+		return strerror(errno);
 	for (i = 0; i < groups[MEMORY].nr; i++)
 		if (starts_with(groups[MEMORY].item[i].name, "NoDirectMap"))
 			break;
-	if (i == groups[MEMORY].nr) {
-		errno = ENOSYS;
-		return false;
-	}
+	if (i == groups[MEMORY].nr)
+		return "the kernel has no unmapped page allocator";
 	/* Only root may read these, and the kernel may be without. */
 	each_line(DEBUGFS, debugfs_line);
 	each_line(ALLOCINFO, allocinfo_line);
-	return true;
+	return NULL;
 }
 
 static void print_text(void)
@@ -336,10 +334,13 @@ static void show(void)
 
 int main(int argc, char **argv)
 {
+	const char *error;
+
 	parse_options(argc, argv);
 	do {
-		if (!collect()) {
-			perror("unmapped-info: the kernel shows no memory without a direct map");
+		error = collect();
+		if (error) {
+			fprintf(stderr, "unmapped-info: %s\n", error);
 			return 1;
 		}
 		show();
