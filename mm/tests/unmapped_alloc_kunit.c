@@ -2022,7 +2022,6 @@ static void start_trace(struct kunit *test, struct trace_count *counts, int nr)
 {
 	int i;
 
-	ctl.traced = current;
 	for (i = 0; i < nr; i++) {
 		counts[i].tp = find_tracepoint(counts[i].name);
 		KUNIT_ASSERT_NOT_NULL_MSG(test, counts[i].tp, "%s",
@@ -2032,10 +2031,13 @@ static void start_trace(struct kunit *test, struct trace_count *counts, int nr)
 							  counts[i].probe,
 							  &counts[i]));
 	}
+	/* Registering a probe allocates memory, too. */
+	ctl.traced = current;
 }
 
 static void stop_trace(struct trace_count *counts, int nr)
 {
+	ctl.traced = NULL;
 	while (nr--)
 		tracepoint_probe_unregister(counts[nr].tp, counts[nr].probe,
 					    &counts[nr]);
