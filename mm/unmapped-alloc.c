@@ -100,6 +100,41 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_nodes);
 bool unmapped_alloc_ready __ro_after_init;
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_alloc_ready);
 
+/* === Accounting ========================================================== */
+
+/* Not inlined, so that the common case saves no registers for them. */
+static noinline void trace_alloc(struct page *page, unsigned int order,
+				 gfp_t gfp)
+{
+	trace_unmapped_alloc(page, order, gfp);
+}
+
+static noinline void trace_free(struct page *page, unsigned int order)
+{
+	trace_unmapped_free(page, order);
+}
+
+/* What post_alloc_hook() does for the page allocator. */
+static __always_inline void account_alloc(struct page *page,
+					  unsigned int order, gfp_t gfp)
+{
+	if (page_accounting_enabled())
+		page_alloc_account(page, order, gfp);
+	unmapped_tag_used(page, order);
+	if (trace_unmapped_alloc_enabled())
+		trace_alloc(page, order, gfp);
+}
+
+/* What __free_pages_prepare() leaves to the allocator for its pages. */
+static __always_inline void account_free(struct page *page, unsigned int order)
+{
+	if (trace_unmapped_free_enabled())
+		trace_free(page, order);
+	if (page_accounting_enabled())
+		page_free_account(page, order);
+	unmapped_tag_free(page, order);
+}
+
 /* === Allocation ========================================================== */
 
 /*
@@ -109,15 +144,12 @@ EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_alloc_ready);
 static __always_inline
 struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 {
-	if (page_accounting_enabled())
-		page_alloc_account(page, order, gfp);
-	unmapped_tag_used(page, order);
+	account_alloc(page, order, gfp);
 	kmsan_alloc_page(page, order, gfp | __GFP_ZERO);
 	if (order && (gfp & __GFP_COMP))
 		prep_compound_page(page, order);
 	set_page_refcounted(page);
 	trace_mm_page_alloc(page, order, gfp, MIGRATE_UNMOVABLE);
-	trace_unmapped_alloc(page, order, gfp);
 
 	if (unlikely(gfp & __GFP_ACCOUNT) &&
 	    memcg_kmem_charge_page(page, gfp, order)) {
@@ -666,15 +698,6 @@ unsigned long unmapped_pages_alloc_bulk_mpol_noprof(gfp_t gfp,
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pages_alloc_bulk_mpol_noprof);
 
 /* === Free ================================================================ */
-
-/* What __free_pages_prepare() leaves to the allocator for its pages. */
-static __always_inline void account_free(struct page *page, unsigned int order)
-{
-	trace_unmapped_free(page, order);
-	if (page_accounting_enabled())
-		page_free_account(page, order);
-	unmapped_tag_free(page, order);
-}
 
 void unmapped_pages_free(struct page *page, unsigned int order)
 {
