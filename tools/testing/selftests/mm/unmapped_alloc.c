@@ -84,6 +84,8 @@ static long read_pages(enum column column)
 	while (fgets(line, sizeof(line), f)) {
 		if (!strncmp(line, "Number of pages", 15))
 			in_table = true;
+		else if (line[0] == '\n')
+			in_table = false;
 		else if (in_table &&
 			 sscanf(line, "Node %*d, zone %*s %ld %ld %ld %ld %ld",
 				&value[0], &value[1], &value[2], &value[3],
