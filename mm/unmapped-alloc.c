@@ -86,6 +86,7 @@
 #include <linux/unmapped_alloc.h>
 
 #include <trace/events/kmem.h>
+#include <trace/events/unmapped_alloc.h>
 
 #include <kunit/visibility.h>
 
@@ -99,8 +100,40 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_nodes);
 bool unmapped_alloc_ready __ro_after_init;
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_alloc_ready);
 
-atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
-EXPORT_SYMBOL_IF_KUNIT(unmapped_events);
+/* === Accounting ========================================================== */
+
+/* Not inlined, so that the common case saves no registers for them. */
+static noinline void trace_alloc(struct page *page, unsigned int order,
+				 gfp_t gfp)
+{
+	trace_unmapped_alloc(page, order, gfp);
+}
+
+static noinline void trace_free(struct page *page, unsigned int order)
+{
+	trace_unmapped_free(page, order);
+}
+
+/* What post_alloc_hook() does for the page allocator. */
+static __always_inline void account_alloc(struct page *page,
+					  unsigned int order, gfp_t gfp)
+{
+	if (page_accounting_enabled())
+		page_alloc_account(page, order, gfp);
+	unmapped_tag_used(page, order);
+	if (trace_unmapped_alloc_enabled())
+		trace_alloc(page, order, gfp);
+}
+
+/* What __free_pages_prepare() leaves to the allocator for its pages. */
+static __always_inline void account_free(struct page *page, unsigned int order)
+{
+	if (trace_unmapped_free_enabled())
+		trace_free(page, order);
+	if (page_accounting_enabled())
+		page_free_account(page, order);
+	unmapped_tag_free(page, order);
+}
 
 /* === Allocation ========================================================== */
 
@@ -111,10 +144,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_events);
 static __always_inline
 struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 {
-	if (page_accounting_enabled()) {
-		unmapped_charge_cache(-(1L << order));
-		page_alloc_account(page, order, gfp, ALLOC_DEFAULT);
-	}
+	account_alloc(page, order, gfp);
 	kmsan_alloc_page(page, order, gfp | __GFP_ZERO);
 	if (order && (gfp & __GFP_COMP))
 		prep_compound_page(page, order);
@@ -736,8 +766,7 @@ void unmapped_block_free(struct page *page)
 
 	trace_mm_page_free(page, PMD_ORDER);
 	kmsan_free_page(page, PMD_ORDER);
-	page_free_account(page, PMD_ORDER);
-	unmapped_charge_cache(1L << PMD_ORDER);
+	account_free(page, PMD_ORDER);
 	set_page_private(page, 0);
 	unmapped_zone_put(unmapped_page_zone(page), page, PMD_ORDER);
 }
@@ -817,7 +846,7 @@ static __always_inline void put_single(struct page *page,
 static noinline void catch_other(struct page *page, unsigned int order,
 				 bool nolock)
 {
-	unmapped_charge_cache(1L << order);
+	account_free(page, order);
 	if (unlikely(nolock))
 		defer_put(unmapped_page_zone(page), page, order);
 	else
@@ -826,8 +855,8 @@ static noinline void catch_other(struct page *page, unsigned int order,
 
 /**
  * unmapped_alloc_catch() - take back a page that is being freed
- * @page: first page, without references, checked and prepared for freeing. It
- *	belongs to the allocator.
+ * @page: first page, without references, checked and prepared for freeing, but
+ *	not accounted as freed. It belongs to the allocator.
  * @order: order that it is freed with.
  * @flags: flags of its pageblock.
  * @nolock: no lock may be taken.
@@ -850,7 +879,7 @@ void unmapped_alloc_catch(struct page *page, unsigned int order,
 	}
 
 	/* The common case: a single page. */
-	unmapped_charge_cache(1);
+	account_free(page, 0);
 	put_single(page, batch);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_catch);
@@ -901,7 +930,7 @@ static struct unmapped_node * __init alloc_node(int nid)
 	unmapped_release_init_node(node);
 	unmapped_isolate_init_node(node);
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
-		unmapped_zone_init(&node->zones[i]);
+		unmapped_zone_init(&node->zones[i], nid);
 		init_irq_work(&node->zones[i].deferred_work, put_deferred);
 		if (unmapped_pcp_init(&node->zones[i]))
 			goto fail;

@@ -19,9 +19,12 @@
 #include <linux/mutex.h>
 #include <linux/pageblock-flags.h>
 #include <linux/percpu.h>
+#include <linux/pgalloc_tag.h>
 #include <linux/pgtable.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 /* Kernel text in the ROX cache of execmem, shown in debugfs. */
@@ -57,19 +60,6 @@ enum unmapped_kind {
 /* What can be given back: whole blocks, fragments. */
 #define UNMAPPED_BLOCKS		BIT(UNMAPPED_BLOCK)
 #define UNMAPPED_FRAGMENTS	BIT(UNMAPPED_FRAGMENT)
-
-/* Rare events, shown in debugfs. */
-enum unmapped_event {
-	UNMAPPED_REFILL_BLOCK,
-	UNMAPPED_REFILL_FRAGMENT,
-	UNMAPPED_REFILL_FAIL,
-	UNMAPPED_RELEASE_BLOCK,
-	UNMAPPED_RELEASE_FRAGMENT,
-	UNMAPPED_RELEASE_FAIL,
-	UNMAPPED_TLB_FLUSH,
-	UNMAPPED_AREA_SPLIT,
-	UNMAPPED_NR_EVENTS,
-};
 
 /**
  * struct unmapped_count - number of pages of a zone, by state
@@ -151,8 +141,10 @@ struct unmapped_pcp {
  * struct unmapped_zone - the cache of one zone of one node
  */
 struct unmapped_zone {
+	/** @nid: its node. */
+	int nid;
 	/**
-	 * @lock: protects all fields except @pcp and @deferred. Taken in any
+	 * @lock: protects all fields except @nid, @pcp and @deferred. Taken in any
 	 * context except NMI, and therefore always with interrupts off. For the
 	 * locks that nest inside, see the lock order in unmapped-alloc.c.
 	 */
@@ -172,7 +164,10 @@ struct unmapped_zone {
 	 * without it where a stale value does no harm.
 	 */
 	unsigned long nr_free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
-	/** @count: see struct unmapped_count. */
+	/**
+	 * @count: see struct unmapped_count. What is owned is counted in
+	 * NR_NO_DIRECT_MAP of the node, too.
+	 */
 	struct unmapped_count count;
 	/** @nr_taken: number of allocations from the lists. */
 	unsigned long nr_taken;
@@ -288,13 +283,6 @@ static inline bool unmapped_page_zeroed(const struct page *page)
 	return page_private(page) & UNMAPPED_ZEROED;
 }
 
-extern atomic_long_t unmapped_events[UNMAPPED_NR_EVENTS];
-
-static inline void unmapped_count_event(enum unmapped_event event)
-{
-	atomic_long_inc(&unmapped_events[event]);
-}
-
 extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
 
 static inline void unmapped_text_add(enum unmapped_text what, long nr)
@@ -305,11 +293,6 @@ static inline void unmapped_text_add(enum unmapped_text what, long nr)
 static inline long unmapped_text_count(enum unmapped_text what)
 {
 	return atomic_long_read(&unmapped_text[what]);
-}
-
-static inline unsigned long unmapped_event_count(enum unmapped_event event)
-{
-	return atomic_long_read(&unmapped_events[event]);
 }
 
 /* Queue the idle work of a node that has memory. Any context except NMI. */
@@ -324,6 +307,19 @@ static inline void unmapped_isolated_wake(struct unmapped_node *node)
 {
 	queue_work(system_dfl_wq, &node->isolated_work);
 }
+
+/* Only for people to read; further consumers are counted with the last. */
+#define UNMAPPED_MAX_CONSUMERS	4
+
+/**
+ * struct unmapped_consumer - a kind of user of unmapped pages
+ * @name: name of the file system, because all pages of user space are in files.
+ * @nr_pages: number of pages that it uses.
+ */
+struct unmapped_consumer {
+	char name[16];
+	unsigned long nr_pages;
+};
 
 /*
  * Functions of each file only call those of files further down this list.
@@ -343,6 +339,8 @@ void unmapped_isolate_init(void);
 void unmapped_isolate_init_node(struct unmapped_node *node);
 
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
+void unmapped_count_consumers(struct unmapped_consumer *consumers,
+			      bool (*skip)(const struct page *page));
 void unmapped_alloc_show_mem(void);
 void unmapped_alloc_count(int nid, struct unmapped_count *sum);
 bool unmapped_alloc_check(int nid);
@@ -395,7 +393,7 @@ int unmapped_pcp_init(struct unmapped_zone *uz);
 void unmapped_pcp_exit(struct unmapped_zone *uz);
 
 /* unmapped-zone.c: the free lists */
-void unmapped_zone_init(struct unmapped_zone *uz);
+void unmapped_zone_init(struct unmapped_zone *uz, int nid);
 void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 			  unsigned int from, int order, bool zeroed);
 void unmapped_zone_lose(struct unmapped_zone *uz, unsigned int order);
@@ -467,15 +465,54 @@ unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 /* === Inlined on the hot path ============================================= */
 
 #ifdef CONFIG_MEM_ALLOC_PROFILING
-void __unmapped_charge_cache(long nr_pages);
+struct alloc_tag *unmapped_cache(void);
+void __unmapped_tag_used(struct page *page, unsigned int order);
+void __unmapped_tag_free(struct page *page, unsigned int order);
+void __unmapped_tag_free_page(struct page *page);
+void __unmapped_tag_lose(struct page *page, unsigned int order);
 
-static __always_inline void unmapped_charge_cache(long nr_pages)
+/* Pages from the cache are handed out: charge the current tag. */
+static __always_inline void unmapped_tag_used(struct page *page,
+					      unsigned int order)
+{
+	if (!mem_alloc_profiling_enabled())
+		return;
+	if (order)
+		__unmapped_tag_used(page, order);
+	else
+		pgalloc_tag_move(page, 1, current->alloc_tag, 1);
+}
+
+/* Pages come back, or come from the page allocator: charge the cache. */
+static __always_inline void unmapped_tag_free(struct page *page,
+					      unsigned int order)
+{
+	if (!mem_alloc_profiling_enabled())
+		return;
+	if (order)
+		__unmapped_tag_free(page, order);
+	else
+		__unmapped_tag_free_page(page);
+}
+
+/* Pages are lost: charge nothing. */
+static inline void unmapped_tag_lose(struct page *page, unsigned int order)
 {
 	if (mem_alloc_profiling_enabled())
-		__unmapped_charge_cache(nr_pages);
+		__unmapped_tag_lose(page, order);
 }
 #else
-static inline void unmapped_charge_cache(long nr_pages) { }
+static inline void unmapped_tag_used(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_tag_free(struct page *page, unsigned int order)
+{
+}
+
+static inline void unmapped_tag_lose(struct page *page, unsigned int order)
+{
+}
 #endif
 
 /**

@@ -13,6 +13,7 @@
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/spinlock.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 #include <kunit/static_stub.h>
@@ -73,7 +74,7 @@ int unmapped_direct_map_remove(struct page *page, unsigned int order)
  */
 void unmapped_direct_map_flush(void)
 {
-	unmapped_count_event(UNMAPPED_TLB_FLUSH);
+	count_vm_event(UNMAPPED_TLB_FLUSH);
 	flush_tlb_all();
 }
 

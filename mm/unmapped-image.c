@@ -131,94 +131,13 @@ static bool image_lacks_page(void)
 
 /* === Pages by consumer =================================================== */
 
-/* Only for messages; further consumers are counted with the last. */
-#define MAX_CONSUMERS	4
-
-/**
- * struct consumer - a kind of user of unmapped pages
- * @name: name of the file system, because all pages of user space are in files.
- * @nr_pages: number of pages that it uses.
- */
-struct consumer {
-	char name[16];
-	unsigned long nr_pages;
-};
-
-static void add_page(struct consumer *consumers, const char *name)
-{
-	int i;
-
-	for (i = 0; i < MAX_CONSUMERS - 1; i++)
-		if (!consumers[i].nr_pages || !strcmp(consumers[i].name, name))
-			break;
-	if (!consumers[i].nr_pages)
-		strscpy(consumers[i].name, name);
-	consumers[i].nr_pages++;
-}
-
-/* If the file is truncated now, its inode is freed after a grace period. */
-static const char *consumer_name(struct folio *folio, struct page *page)
-{
-	struct address_space *mapping = folio_mapping(folio);
-
-	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the inode may be freed");
-
-	/* memory_failure() keeps a reference for good. */
-	if (PageHWPoison(page))
-		return "poisoned";
-	/* The kernel's own, or removed from its file while it is in use. */
-	return mapping ? mapping->host->i_sb->s_type->name : "no file";
-}
-
-static void count_page(struct consumer *consumers, struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	if (!folio_try_get(folio))
-		return;
-
-	scoped_guard(rcu)
-		if (unmapped_page(page) && !image_allowed(page))
-			add_page(consumers, consumer_name(folio, page));
-	folio_put(folio);
-}
-
-static void count_pageblock(struct consumer *consumers, unsigned long pfn,
-			    unsigned long end)
-{
-	struct page *page = pfn_to_online_page(pfn);
-
-	if (!page || !(get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK))
-		return;
-
-	for (; pfn < end; pfn++)
-		count_page(consumers, page++);
-}
-
-/* The zone's first and last pageblock may not be in it as a whole. */
-static void count_zone(struct consumer *consumers, const struct zone *zone)
-{
-	unsigned long pfn = zone->zone_start_pfn, end;
-
-	for (; pfn < zone_end_pfn(zone); pfn = end) {
-		end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
-		count_pageblock(consumers, pfn, end);
-		cond_resched();
-	}
-}
-
 static void show_consumers(void)
 {
-	struct consumer consumers[MAX_CONSUMERS] = {};
-	struct zone *zone;
+	struct unmapped_consumer consumers[UNMAPPED_MAX_CONSUMERS] = {};
 	int i;
 
-	get_online_mems();
-	for_each_populated_zone(zone)
-		count_zone(consumers, zone);
-	put_online_mems();
-
-	for (i = 0; i < MAX_CONSUMERS && consumers[i].nr_pages; i++)
+	unmapped_count_consumers(consumers, image_allowed);
+	for (i = 0; i < ARRAY_SIZE(consumers) && consumers[i].nr_pages; i++)
 		pr_info("%s: %lu kB\n", consumers[i].name,
 			K(consumers[i].nr_pages));
 }

@@ -15,6 +15,9 @@
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/vmstat.h>
+
+#include <trace/events/unmapped_alloc.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -39,7 +42,10 @@ VISIBLE_IF_KUNIT struct page *unmapped_source_alloc(gfp_t gfp,
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_source_alloc, gfp, order, nid,
 				   nodemask);
 
-	return __alloc_frozen_pages(gfp, order, nid, nodemask, ALLOC_NO_INIT);
+	return alloc_hooks_tag(unmapped_cache(),
+			       __alloc_frozen_pages_noprof(gfp, order, nid,
+							   nodemask,
+							   ALLOC_NO_INIT));
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_source_alloc);
 
@@ -72,8 +78,9 @@ gfp_t unmapped_no_reclaim_gfp(gfp_t gfp)
 /* The chunk could not be removed from the direct map. */
 static void refill_failed(struct page *page, unsigned int order, int err)
 {
-	unmapped_count_event(UNMAPPED_REFILL_FAIL);
+	count_vm_event(UNMAPPED_REFILL_FAIL);
 	if (err == -ENOTRECOVERABLE) {
+		unmapped_tag_lose(page, order);
 		unmapped_zone_lose(unmapped_page_zone(page), order);
 		return;
 	}
@@ -94,7 +101,7 @@ static bool remove_chunk(struct page *page, unsigned int order, gfp_t gfp,
 	int err;
 
 	if (unmapped_own(page, order, own_gfp(gfp), first)) {
-		unmapped_count_event(UNMAPPED_REFILL_FAIL);
+		count_vm_event(UNMAPPED_REFILL_FAIL);
 		free_frozen_pages(page, order);
 		return false;
 	}
@@ -116,18 +123,19 @@ static struct page *get_chunk(gfp_t gfp, unsigned int order, int nid,
 		return NULL;
 
 	if (order < PMD_ORDER && first)
-		unmapped_count_event(UNMAPPED_AREA_SPLIT);
+		count_vm_event(UNMAPPED_AREA_SPLIT);
 	return page;
 }
 
 /* Add a chunk after the flush. With init_on_free, it is zero already. */
 static void add_chunk(struct page *page, unsigned int from, int order)
 {
+	trace_unmapped_refill(page, from);
 	unmapped_check_out(page, from);
 	unmapped_zone_insert(unmapped_page_zone(page), page, from, order,
 			     want_init_on_free());
-	unmapped_count_event(from == PMD_ORDER ? UNMAPPED_REFILL_BLOCK :
-						 UNMAPPED_REFILL_FRAGMENT);
+	count_vm_event(from == PMD_ORDER ? UNMAPPED_REFILL_BLOCK :
+					   UNMAPPED_REFILL_FRAGMENT);
 	unmapped_idle_wake(unmapped_node(page_to_nid(page)));
 }
 

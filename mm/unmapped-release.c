@@ -17,6 +17,8 @@
 #include <linux/swap.h>
 #include <linux/vmstat.h>
 
+#include <trace/events/unmapped_alloc.h>
+
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
@@ -57,9 +59,12 @@ static struct page *get_chunk(struct unmapped_zone *uz, unsigned int kinds,
 	if (!err)
 		return page;
 
-	unmapped_count_event(UNMAPPED_RELEASE_FAIL);
-	unmapped_zone_unisolate(uz, err == -ENOTRECOVERABLE ? NULL : page,
-				*order, zeroed);
+	count_vm_event(UNMAPPED_RELEASE_FAIL);
+	if (err == -ENOTRECOVERABLE) {
+		unmapped_tag_lose(page, *order);
+		page = NULL;
+	}
+	unmapped_zone_unisolate(uz, page, *order, zeroed);
 	*failed = true;
 	return NULL;
 }
@@ -88,13 +93,14 @@ static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
 static void give_back(struct unmapped_zone *uz, struct page *page,
 		      unsigned int order)
 {
+	trace_unmapped_release(page, order);
 	/* From here on, unmapped_alloc_catch() must not catch the chunk. */
 	unmapped_disown(page, order);
 	unmapped_zone_release(uz, order);
 	unmapped_check_in(page, order);
 	free_frozen_pages(page, order);
-	unmapped_count_event(order == PMD_ORDER ? UNMAPPED_RELEASE_BLOCK :
-						  UNMAPPED_RELEASE_FRAGMENT);
+	count_vm_event(order == PMD_ORDER ? UNMAPPED_RELEASE_BLOCK :
+					    UNMAPPED_RELEASE_FRAGMENT);
 }
 
 /**

@@ -11,12 +11,17 @@
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmzone.h>
+#include <linux/pageblock-flags.h>
+#include <linux/pagemap.h>
 #include <linux/pagewalk.h>
 #include <linux/pgtable.h>
 #include <linux/printk.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 #include <kunit/visibility.h>
 
@@ -55,6 +60,110 @@ void unmapped_alloc_count(int nid, struct unmapped_count *sum)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_count);
 
+/* === Counting by consumer ================================================ */
+
+static void add_page(struct unmapped_consumer *consumers, const char *name)
+{
+	int i;
+
+	for (i = 0; i < UNMAPPED_MAX_CONSUMERS - 1; i++)
+		if (!consumers[i].nr_pages || !strcmp(consumers[i].name, name))
+			break;
+	if (!consumers[i].nr_pages)
+		strscpy(consumers[i].name, name);
+	consumers[i].nr_pages++;
+}
+
+/* If the file is truncated now, its inode is freed after a grace period. */
+static const char *consumer_name(struct folio *folio, struct page *page)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the inode may be freed");
+
+	/* memory_failure() keeps a reference for good. */
+	if (PageHWPoison(page))
+		return "poisoned";
+	/* The kernel's own, or removed from its file while it is in use. */
+	return mapping ? mapping->host->i_sb->s_type->name : "no_file";
+}
+
+/**
+ * struct consumer_walk - what the pages of each area are counted for
+ * @consumers: see unmapped_count_consumers().
+ * @skip: likewise.
+ */
+struct consumer_walk {
+	struct unmapped_consumer *consumers;
+	bool (*skip)(const struct page *page);
+};
+
+static void count_page(const struct consumer_walk *walk, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (!folio_try_get(folio))
+		return;
+
+	scoped_guard(rcu)
+		if (unmapped_page(page) && !(walk->skip && walk->skip(page)))
+			add_page(walk->consumers, consumer_name(folio, page));
+	folio_put(folio);
+}
+
+static void count_area(unsigned long pfn, unsigned long end, void *data)
+{
+	for (; pfn < end; pfn++)
+		count_page(data, pfn_to_page(pfn));
+}
+
+static bool has_unmapped_pages(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return page && get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK;
+}
+
+/*
+ * Call @area for each pageblock that has pages of the allocator. The zone's first
+ * and last pageblock may not be in it as a whole.
+ */
+static void walk_zone(const struct zone *zone,
+		      void (*area)(unsigned long pfn, unsigned long end,
+				   void *data),
+		      void *data)
+{
+	unsigned long pfn = zone->zone_start_pfn, end;
+
+	for (; pfn < zone_end_pfn(zone); pfn = end) {
+		end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
+		if (has_unmapped_pages(pfn))
+			area(pfn, end, data);
+		cond_resched();
+	}
+}
+
+/**
+ * unmapped_count_consumers() - count the pages in use by consumer
+ * @consumers: array of UNMAPPED_MAX_CONSUMERS elements, zeroed.
+ * @skip: returns true for pages that are not to be counted; may be NULL.
+ *
+ * Looks at all pages of the allocator, so it is not for frequent use.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_count_consumers(struct unmapped_consumer *consumers,
+			      bool (*skip)(const struct page *page))
+{
+	struct consumer_walk walk = { consumers, skip };
+	struct zone *zone;
+
+	get_online_mems();
+	for_each_populated_zone(zone)
+		walk_zone(zone, count_area, &walk);
+	put_online_mems();
+}
+
 /* === Showing ============================================================= */
 
 static const char * const kind_names[] = {
@@ -63,19 +172,6 @@ static const char * const kind_names[] = {
 };
 
 static_assert(ARRAY_SIZE(kind_names) == UNMAPPED_NR_KINDS);
-
-static const char * const event_names[] = {
-	[UNMAPPED_REFILL_BLOCK]		= "refill_block",
-	[UNMAPPED_REFILL_FRAGMENT]	= "refill_fragment",
-	[UNMAPPED_REFILL_FAIL]		= "refill_fail",
-	[UNMAPPED_RELEASE_BLOCK]	= "release_block",
-	[UNMAPPED_RELEASE_FRAGMENT]	= "release_fragment",
-	[UNMAPPED_RELEASE_FAIL]		= "release_fail",
-	[UNMAPPED_TLB_FLUSH]		= "tlb_flush",
-	[UNMAPPED_AREA_SPLIT]		= "area_split",
-};
-
-static_assert(ARRAY_SIZE(event_names) == UNMAPPED_NR_EVENTS);
 
 static const char * const text_names[] = {
 	[UNMAPPED_TEXT_BYTES]		= "text_unmapped",
@@ -133,6 +229,110 @@ static void show_pages(struct seq_file *m, struct zone *zone,
 		   count.used, count.cached, count.transit, count.lost);
 }
 
+/* Blocks by how full they are: not at all, in eighths, all of it. */
+#define NR_FULL_CLASSES		10
+
+static unsigned int full_class(unsigned int nr_used)
+{
+	if (!nr_used)
+		return 0;
+	if (nr_used == UNMAPPED_BLOCK_PAGES)
+		return NR_FULL_CLASSES - 1;
+	return 1 + nr_used * 8 / UNMAPPED_BLOCK_PAGES;
+}
+
+static unsigned int class_min(unsigned int class)
+{
+	return class == 1 ? 1 : (class ? class - 1 : 0) * UNMAPPED_BLOCK_PAGES / 8;
+}
+
+/* The zone of a block knows its free chunks; pages of CPUs' lists are used. */
+static void count_block(unsigned long pfn, unsigned long end, void *data)
+{
+	struct page *page = pfn_to_page(pfn), *last;
+	unsigned int nr_used = 0, nr;
+	unsigned long *blocks = data;
+
+	/* A pageblock may be smaller than a block. */
+	if (!IS_ALIGNED(pfn, UNMAPPED_BLOCK_PAGES))
+		return;
+
+	guard(spinlock_irqsave)(&unmapped_page_zone(page)->lock);
+	if (unmapped_kind(page) != UNMAPPED_BLOCK)
+		return;
+	for (last = page + UNMAPPED_BLOCK_PAGES; page < last; page += nr) {
+		nr = 1;
+		if (PageUnmappedFree(page))
+			nr = 1U << (page_private(page) & UNMAPPED_ORDER_MASK);
+		else
+			nr_used++;
+	}
+	blocks[full_class(nr_used)]++;
+}
+
+static void show_blocks(struct seq_file *m, struct zone *zone,
+			struct unmapped_zone *uz)
+{
+	unsigned long blocks[NR_FULL_CLASSES] = {};
+	int i;
+
+	walk_zone(zone, count_block, blocks);
+	show_zone_name(m, zone);
+	seq_printf(m, "%*s", 20, "");
+	for (i = 0; i < NR_FULL_CLASSES; i++)
+		seq_printf(m, "%6lu ", blocks[i]);
+	seq_putc(m, '\n');
+}
+
+/* Only of CPUs that have any. */
+static void show_pcps(struct seq_file *m, struct zone *zone,
+		      struct unmapped_zone *uz)
+{
+	unsigned int nr;
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		nr = READ_ONCE(per_cpu_ptr(uz->pcp, cpu)->count);
+		if (!nr)
+			continue;
+		show_zone_name(m, zone);
+		seq_printf(m, ", cpu %4d %30u\n", cpu, nr);
+	}
+}
+
+static void show_consumers(struct seq_file *m)
+{
+	struct unmapped_consumer consumers[UNMAPPED_MAX_CONSUMERS] = {};
+	int i;
+
+	unmapped_count_consumers(consumers, NULL);
+	seq_puts(m, "\nPages in use by consumer\n");
+	for (i = 0; i < ARRAY_SIZE(consumers) && consumers[i].nr_pages; i++)
+		seq_printf(m, "%-16s %lu\n", consumers[i].name,
+			   consumers[i].nr_pages);
+}
+
+/* As in /proc/vmstat, but without the prefix. */
+static void show_events(struct seq_file *m)
+{
+#ifdef CONFIG_VM_EVENT_COUNTERS
+	const size_t prefix = strlen("unmapped_");
+	unsigned long *events;
+	int i;
+
+	events = kmalloc_array(NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
+	if (!events)
+		return;
+
+	all_vm_events(events);
+	seq_puts(m, "\nEvents\n");
+	for (i = UNMAPPED_REFILL_BLOCK; i <= UNMAPPED_HEAL; i++)
+		seq_printf(m, "%-16s %lu\n", vm_event_name(i) + prefix,
+			   events[i]);
+	kfree(events);
+#endif
+}
+
 static int unmapped_alloc_show(struct seq_file *m, void *v)
 {
 	int i;
@@ -150,39 +350,70 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 		   "Owned", "Used", "Cached", "Transit", "Lost");
 	show_caches(m, show_pages);
 
-	seq_puts(m, "\nEvents\n");
-	for (i = 0; i < UNMAPPED_NR_EVENTS; i++)
-		seq_printf(m, "%-16s %lu\n", event_names[i],
-			   unmapped_event_count(i));
+	show_events(m);
 
 	seq_puts(m, "\nKernel text\n");
 	for (i = 0; i < UNMAPPED_NR_TEXT; i++)
 		seq_printf(m, "%-16s %ld\n", text_names[i],
 			   unmapped_text_count(i));
+
+	seq_printf(m, "\n%-43s ", "Blocks by pages in use, at least");
+	for (i = 0; i < NR_FULL_CLASSES; i++)
+		seq_printf(m, "%6u ", class_min(i));
+	seq_putc(m, '\n');
+	get_online_mems();
+	show_caches(m, show_blocks);
+	put_online_mems();
+
+	seq_puts(m, "\nFree pages on per-CPU lists\n");
+	show_caches(m, show_pcps);
+
+	show_consumers(m);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
 
 /**
- * unmapped_alloc_show_mem() - print a line for show_mem()
+ * unmapped_alloc_show_mem() - print a line for each node for show_mem()
  *
  * Context: Any context except NMI.
  */
 void unmapped_alloc_show_mem(void)
 {
-	struct unmapped_count node, sum = {};
+	struct unmapped_count count;
 	int nid;
 
 	if (!unmapped_alloc_available())
 		return;
 
 	for_each_online_node(nid) {
-		unmapped_alloc_count(nid, &node);
-		sum.owned += node.owned;
-		sum.cached += node.cached;
+		unmapped_alloc_count(nid, &count);
+		if (count.owned)
+			pr_info("Node %d %lu pages unmapped, %lu of them cached\n",
+				nid, count.owned, count.cached);
 	}
-	pr_info("%lu pages unmapped, %lu of them cached\n", sum.owned, sum.cached);
 }
+
+void unmapped_alloc_meminfo(int nid, unsigned long *nr_pages,
+			    unsigned long *nr_free)
+{
+	struct unmapped_count count;
+	int i;
+
+	*nr_pages = 0;
+	*nr_free = 0;
+	if (!unmapped_alloc_is_used())
+		return;
+
+	for_each_online_node(i) {
+		if (nid != NUMA_NO_NODE && nid != i)
+			continue;
+		unmapped_alloc_count(i, &count);
+		*nr_pages += count.owned;
+		*nr_free += count.cached;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_meminfo);
 
 /* === Checking ============================================================ */
 

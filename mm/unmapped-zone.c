@@ -23,6 +23,10 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
+#include <linux/vmstat.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/unmapped_alloc.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -50,6 +54,15 @@ static void move_count_locked(struct unmapped_zone *uz, unsigned long *from,
 
 	*from -= 1UL << order;
 	*to += 1UL << order;
+}
+
+/* Memory enters or leaves the allocator. */
+static void add_owned_locked(struct unmapped_zone *uz, long nr_pages)
+{
+	lockdep_assert_held(&uz->lock);
+
+	uz->count.owned += nr_pages;
+	mod_node_page_state(NODE_DATA(uz->nid), NR_NO_DIRECT_MAP, nr_pages);
 }
 
 static void add_free_locked(struct unmapped_zone *uz, struct page *page,
@@ -127,6 +140,8 @@ static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
 
 	if (order == PMD_ORDER && kind == UNMAPPED_FRAGMENT) {
 		unmapped_fragments_to_block(page);
+		count_vm_event(UNMAPPED_HEAL);
+		trace_unmapped_heal(page, PMD_ORDER);
 		kind = UNMAPPED_BLOCK;
 	}
 	add_free_locked(uz, page, order, kind, zeroed);
@@ -211,10 +226,11 @@ static void put_page_locked(struct unmapped_zone *uz, struct page *page,
 		 * freed again: unpoison_memory() leaves a page alone that has
 		 * references besides that of memory failure.
 		 */
+		unmapped_tag_lose(page, 0);
 		set_page_private(page, 0);
 		set_page_count(page, 2);
 		move_count_locked(uz, from, &uz->count.lost, 0);
-		uz->count.owned--;
+		add_owned_locked(uz, -1);
 	} else {
 		move_count_locked(uz, from, &uz->count.cached, 0);
 		put_free_locked(uz, page, 0, zeroed);
@@ -515,7 +531,7 @@ void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 	unsigned long state = zeroed ? UNMAPPED_ZEROED : 0;
 
 	guard(spinlock_irqsave)(&uz->lock);
-	uz->count.owned += 1UL << from;
+	add_owned_locked(uz, 1L << from);
 	if (order < 0) {
 		uz->count.cached += 1UL << from;
 		merge_free_locked(uz, page, from, state);
@@ -634,7 +650,7 @@ void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 	guard(spinlock_irqsave)(&uz->lock);
 	if (!page) {
 		uz->count.transit -= 1UL << order;
-		uz->count.owned -= 1UL << order;
+		add_owned_locked(uz, -(1L << order));
 		lose_locked(uz, order);
 		return;
 	}
@@ -653,7 +669,7 @@ void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order)
 {
 	guard(spinlock_irqsave)(&uz->lock);
 	uz->count.transit -= 1UL << order;
-	uz->count.owned -= 1UL << order;
+	add_owned_locked(uz, -(1L << order));
 }
 
 /* === Breaking blocks ===================================================== */
@@ -679,8 +695,13 @@ static bool break_locked(struct unmapped_zone *uz, struct page *page)
 	lockdep_assert_held(&uz->lock);
 
 	/* Another CPU may have broken it, and be about to move its chunks. */
-	return unmapped_kind(page) == UNMAPPED_FRAGMENT ||
-	       !unmapped_block_to_fragments(block_of(page));
+	if (unmapped_kind(page) == UNMAPPED_FRAGMENT)
+		return true;
+	if (unmapped_block_to_fragments(block_of(page)))
+		return false;
+	count_vm_event(UNMAPPED_BREAK);
+	trace_unmapped_break(block_of(page), PMD_ORDER);
+	return true;
 }
 
 /* How many pages of the block of a free chunk are free, too. */
@@ -902,11 +923,13 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_break_this);
 /**
  * unmapped_zone_init() - initialize the lists
  * @uz: the zone, zeroed.
+ * @nid: its node.
  */
-void __init unmapped_zone_init(struct unmapped_zone *uz)
+void __init unmapped_zone_init(struct unmapped_zone *uz, int nid)
 {
 	int kind, order;
 
+	uz->nid = nid;
 	spin_lock_init(&uz->lock);
 	init_llist_head(&uz->deferred);
 	for (kind = 0; kind < UNMAPPED_NR_KINDS; kind++)

@@ -24,7 +24,7 @@ export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
 # The series by the trees that take them, in the order in which they apply, and
 # how many patches a reviewer can be asked to look at.
-SERIES=(secretmem x86 mm kvm execmem dma edu)
+SERIES=(secretmem x86 mm kvm execmem account dma edu)
 MAX_PATCHES=15
 
 # series_of SUBJECT: which series a patch belongs to.
@@ -39,6 +39,7 @@ series_of() {
 	dmaengine:*)	echo edu ;;
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "*)	echo secretmem ;;
+	proc:* | vmcoreinfo:* | tools/mm:*)	echo account ;;
 	*)	echo mm ;;
 	esac
 }

@@ -356,6 +356,17 @@ void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
 			     size_t len);
 
 /**
+ * unmapped_alloc_meminfo() - how much memory the allocator has
+ * @nid: the node, NUMA_NO_NODE for all of them.
+ * @nr_pages: set to the number of pages that are absent from the direct map.
+ * @nr_free: set to the number of those that are free in the cache.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_alloc_meminfo(int nid, unsigned long *nr_pages,
+			    unsigned long *nr_free);
+
+/**
  * unmapped_page_vmap() - long-term mapping of an unmapped page
  * @page: a page to which the caller holds a reference.
  *

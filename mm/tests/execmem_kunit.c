@@ -37,6 +37,14 @@ static struct page *limited_source(gfp_t gfp, unsigned int order, int nid,
 	return page;
 }
 
+static unsigned long nr_events(enum vm_event_item item)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+
+	all_vm_events(events);
+	return events[item];
+}
+
 static void drain_all(void)
 {
 	int nid;
@@ -221,7 +229,7 @@ static void execmem_test_fragment(struct kunit *test)
 	limit_source(test, PMD_ORDER - 1);
 	bytes = unmapped_text_count(UNMAPPED_TEXT_BYTES);
 	blocks = unmapped_text_count(UNMAPPED_TEXT_BLOCKS);
-	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
+	fragments = nr_events(UNMAPPED_REFILL_FRAGMENT);
 
 	/* Fill up what is free in blocks in use. */
 	do {
@@ -231,7 +239,7 @@ static void execmem_test_fragment(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BYTES),
 			bytes + (long)size);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_REFILL_FRAGMENT),
 			fragments + 1);
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
 	if (nr == ARRAY_SIZE(p) - 1) {
@@ -268,14 +276,14 @@ static void execmem_test_cached_pages(struct kunit *test)
 			unmapped_pages_free(pages[i], PMD_ORDER - 1);
 	}
 
-	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
-	splits = unmapped_event_count(UNMAPPED_AREA_SPLIT);
+	fragments = nr_events(UNMAPPED_REFILL_FRAGMENT);
+	splits = nr_events(UNMAPPED_AREA_SPLIT);
 	p = alloc_or_fail(test, PMD_SIZE);
 	expect_perms(test, p, PMD_SIZE, ROX);
 	expect_trapping(test, p, PMD_SIZE);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_REFILL_FRAGMENT),
 			fragments);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_AREA_SPLIT), splits);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_AREA_SPLIT), splits);
 	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), blocks);
 	execmem_free(p);
 	while (nr--)

@@ -11,6 +11,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/alloc_tag.h>
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/folio_batch.h>
@@ -23,6 +24,7 @@
 #include <linux/module.h>
 #include <linux/page-isolation.h>
 #include <linux/pagemap.h>
+#include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/set_memory.h>
@@ -100,6 +102,32 @@ static void count_all(struct unmapped_count *sum)
 	}
 }
 
+/* The node's counter, and what is not added to it yet. */
+static unsigned long nr_no_direct_map(int nid)
+{
+	struct pglist_data *pgdat = NODE_DATA(nid);
+	long nr = atomic_long_read(&pgdat->vm_stat[NR_NO_DIRECT_MAP]);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		nr += per_cpu_ptr(pgdat->per_cpu_nodestats, cpu)->
+				vm_node_stat_diff[NR_NO_DIRECT_MAP];
+	return nr;
+}
+
+/* The counters of each node add up. */
+static void expect_node_counts(struct kunit *test)
+{
+	struct unmapped_count count;
+	int nid;
+
+	for_each_online_node(nid) {
+		unmapped_alloc_count(nid, &count);
+		KUNIT_EXPECT_EQ(test, nr_no_direct_map(nid), count.owned);
+		KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(nid));
+	}
+}
+
 static unsigned long drain_all(void)
 {
 	unsigned long nr = 0;
@@ -130,6 +158,14 @@ static unsigned long nr_free_chunks(enum unmapped_kind kind, int order)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			nr += unmapped_node(nid)->zones[i].nr_free[kind][order];
 	return nr;
+}
+
+static unsigned long nr_events(enum vm_event_item item)
+{
+	static unsigned long events[NR_VM_EVENT_ITEMS];
+
+	all_vm_events(events);
+	return events[item];
 }
 
 static void expect_count(struct kunit *test, unsigned long used,
@@ -777,7 +813,7 @@ static void unmapped_test_large_entry_kept(struct kunit *test)
 
 static void unmapped_test_one_flush_a_block(struct kunit *test)
 {
-	unsigned long before = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	unsigned long before = nr_events(UNMAPPED_TLB_FLUSH);
 	struct page *page[64];
 	int i;
 
@@ -786,7 +822,7 @@ static void unmapped_test_one_flush_a_block(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(page); i++)
 		unmapped_pages_free(page[i], 0);
 	drain_all();
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - before, 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_TLB_FLUSH) - before, 1);
 }
 
 #ifdef CONFIG_X86_64
@@ -795,14 +831,6 @@ static pte_t direct_map_entry(struct page *page)
 	unsigned int level;
 
 	return *lookup_address((unsigned long)page_address(page), &level);
-}
-
-static unsigned long nr_events(enum vm_event_item item)
-{
-	static unsigned long events[NR_VM_EVENT_ITEMS];
-
-	all_vm_events(events);
-	return events[item];
 }
 
 static void expect_prot(struct kunit *test, int err, const void *addr,
@@ -1308,13 +1336,13 @@ static void unmapped_test_bulk(struct kunit *test)
 {
 	const int nr = 2 * UNMAPPED_BLOCK_PAGES + 7;
 	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
-	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	unsigned long flushes = nr_events(UNMAPPED_TLB_FLUSH);
 	int i, present = 0, nonzero = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	KUNIT_EXPECT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
 							NULL, nr, pages), nr);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_TLB_FLUSH) - flushes, 1);
 	expect_count(test, nr, 3 * UNMAPPED_BLOCK_PAGES - nr);
 	for (i = 0; i < nr; i++) {
 		present += kernel_page_present(pages[i]);
@@ -1393,7 +1421,7 @@ static int alloc_in_thread(void *arg)
 /* Several callers find the cache empty: one of them refills it. */
 static void unmapped_test_concurrent_refill(struct kunit *test)
 {
-	unsigned long flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	unsigned long flushes = nr_events(UNMAPPED_TLB_FLUSH);
 	int i, cpu = raw_smp_processor_id();
 	struct unmapped_node *node = unmapped_node(cpu_to_mem(cpu));
 	struct caller callers[3];
@@ -1419,7 +1447,7 @@ static void unmapped_test_concurrent_refill(struct kunit *test)
 		if (callers[i].page)
 			unmapped_pages_free(callers[i].page, 0);
 	}
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_TLB_FLUSH) - flushes, 1);
 }
 
 /* A caller that waits for another refill can be killed. */
@@ -1498,7 +1526,7 @@ static void unmapped_test_background(struct kunit *test)
 	flush_work(&node->refill_work);
 	expect_count(test, UNMAPPED_BLOCK_PAGES, 0);
 
-	flushes = unmapped_event_count(UNMAPPED_TLB_FLUSH);
+	flushes = nr_events(UNMAPPED_TLB_FLUSH);
 	WRITE_ONCE(node->batch, 4);
 	node->refilled = jiffies;
 	unmapped_refill_wake(node);
@@ -1509,7 +1537,7 @@ static void unmapped_test_background(struct kunit *test)
 	count_all(&count);
 	KUNIT_EXPECT_EQ(test, count.used, UNMAPPED_BLOCK_PAGES);
 	KUNIT_EXPECT_GT(test, count.cached, UNMAPPED_BLOCK_PAGES);
-	KUNIT_EXPECT_EQ(test, unmapped_event_count(UNMAPPED_TLB_FLUSH) - flushes, 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_TLB_FLUSH) - flushes, 1);
 	unmapped_pages_free(page, PMD_ORDER);
 }
 
@@ -1837,7 +1865,7 @@ static void unmapped_test_atomic(struct kunit *test)
 static void unmapped_test_unmap_fails(struct kunit *test)
 {
 	static const unsigned int at[] = { 0, 1, 255, 511 };
-	unsigned long fails = unmapped_event_count(UNMAPPED_REFILL_FAIL);
+	unsigned long fails = nr_events(UNMAPPED_REFILL_FAIL);
 	struct unmapped_count count;
 	struct page *area, *page;
 	int i;
@@ -1860,7 +1888,7 @@ static void unmapped_test_unmap_fails(struct kunit *test)
 	__free_pages(area, PMD_ORDER);
 	count_all(&count);
 	KUNIT_EXPECT_EQ(test, count.owned, 0);
-	KUNIT_EXPECT_GT(test, unmapped_event_count(UNMAPPED_REFILL_FAIL), fails);
+	KUNIT_EXPECT_GT(test, nr_events(UNMAPPED_REFILL_FAIL), fails);
 }
 
 /* If a block can't be unmapped, a smaller chunk is used. */
@@ -1941,23 +1969,35 @@ static void count_traced(void *data, struct page *page, unsigned int order,
 	ctl.nr_traced++;
 }
 
-static void find_tracepoint(struct tracepoint *tp, void *priv)
-{
-	struct tracepoint **found = priv;
+struct find_tracepoint {
+	const char *name;
+	struct tracepoint *found;
+};
 
-	if (!strcmp(tp->name, "mm_page_alloc"))
-		*found = tp;
+static void compare_name(struct tracepoint *tp, void *priv)
+{
+	struct find_tracepoint *find = priv;
+
+	if (!strcmp(tp->name, find->name))
+		find->found = tp;
+}
+
+static struct tracepoint *find_tracepoint(const char *name)
+{
+	struct find_tracepoint find = { .name = name };
+
+	for_each_kernel_tracepoint(compare_name, &find);
+	return find.found;
 }
 
 /* As each free is traced as mm_page_free, each allocation is traced, too. */
 static void unmapped_test_trace(struct kunit *test)
 {
 	static const unsigned int orders[] = { 0, 0, 2, PMD_ORDER };
-	struct tracepoint *tp = NULL;
+	struct tracepoint *tp = find_tracepoint("mm_page_alloc");
 	struct page *page[8];
 	int i, err;
 
-	for_each_kernel_tracepoint(find_tracepoint, &tp);
 	KUNIT_ASSERT_NOT_NULL(test, tp);
 	unmapped_pages_free(alloc_or_fail(test, 0), 0);
 	err = tracepoint_probe_register(tp, count_traced, NULL);
@@ -1982,6 +2022,131 @@ static void unmapped_test_trace(struct kunit *test)
 
 	tracepoint_probe_unregister(tp, count_traced, NULL);
 	tracepoint_synchronize_unregister();
+}
+
+/* What the tracepoints have in common. */
+struct trace_count {
+	const char *name;
+	void *probe;
+	struct tracepoint *tp;
+	unsigned long nr;
+	unsigned long nr_pages;
+};
+
+static void count_trace(struct trace_count *count, unsigned int order)
+{
+	if (current != ctl.traced)
+		return;
+	count->nr++;
+	count->nr_pages += 1UL << order;
+}
+
+static void probe_chunk(void *data, struct page *page, unsigned int order)
+{
+	count_trace(data, order);
+}
+
+static void probe_alloc(void *data, struct page *page, unsigned int order,
+			gfp_t gfp)
+{
+	count_trace(data, order);
+}
+
+static void probe_page_alloc(void *data, struct page *page, unsigned int order,
+			     gfp_t gfp, int migratetype)
+{
+	count_trace(data, order);
+}
+
+static void start_trace(struct kunit *test, struct trace_count *counts, int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++) {
+		counts[i].tp = find_tracepoint(counts[i].name);
+		KUNIT_ASSERT_NOT_NULL_MSG(test, counts[i].tp, "%s",
+					  counts[i].name);
+		KUNIT_ASSERT_EQ(test, 0,
+				tracepoint_probe_register(counts[i].tp,
+							  counts[i].probe,
+							  &counts[i]));
+	}
+	/* Registering a probe allocates memory, too. */
+	ctl.traced = current;
+}
+
+static void stop_trace(struct trace_count *counts, int nr)
+{
+	ctl.traced = NULL;
+	while (nr--)
+		tracepoint_probe_unregister(counts[nr].tp, counts[nr].probe,
+					    &counts[nr]);
+	tracepoint_synchronize_unregister();
+}
+
+/* Each allocation is traced, and each free, on the way there and back. */
+static void unmapped_test_trace_pairs(struct kunit *test)
+{
+	struct trace_count counts[] = {
+		{ "mm_page_alloc", probe_page_alloc },
+		{ "mm_page_free", probe_chunk },
+	};
+	struct page *page;
+	int order;
+
+	start_trace(test, counts, ARRAY_SIZE(counts));
+	for (order = 0; order <= PMD_ORDER; order++) {
+		page = alloc_or_fail(test, order);
+		unmapped_pages_free(page, order);
+	}
+	page = unmapped_block_alloc(GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		unmapped_block_free(page);
+	drain_all();
+	stop_trace(counts, ARRAY_SIZE(counts));
+
+	/* And the block itself. */
+	KUNIT_EXPECT_GE(test, counts[0].nr, PMD_ORDER + 3);
+	KUNIT_EXPECT_EQ(test, counts[0].nr, counts[1].nr);
+	KUNIT_EXPECT_EQ(test, counts[0].nr_pages, counts[1].nr_pages);
+}
+
+/* The life of a block that is broken and heals. */
+static void unmapped_test_trace_life(struct kunit *test)
+{
+	struct trace_count counts[] = {
+		{ "unmapped_alloc", probe_alloc },
+		{ "unmapped_free", probe_chunk },
+		{ "unmapped_refill", probe_chunk },
+		{ "unmapped_release", probe_chunk },
+		{ "unmapped_break", probe_chunk },
+		{ "unmapped_heal", probe_chunk },
+	};
+	unsigned long breaks = nr_events(UNMAPPED_BREAK);
+	unsigned long heals = nr_events(UNMAPPED_HEAL);
+	struct page *page;
+
+	start_trace(test, counts, ARRAY_SIZE(counts));
+	page = alloc_or_fail(test, 2);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page),
+							  1));
+	unmapped_pages_free(page, 2);
+	drain_all();
+	stop_trace(counts, ARRAY_SIZE(counts));
+
+	KUNIT_EXPECT_EQ(test, counts[0].nr, 1);
+	KUNIT_EXPECT_EQ(test, counts[0].nr_pages, 4);
+	KUNIT_EXPECT_EQ(test, counts[1].nr, 1);
+	KUNIT_EXPECT_EQ(test, counts[1].nr_pages, 4);
+	KUNIT_EXPECT_EQ(test, counts[2].nr, 1);
+	KUNIT_EXPECT_EQ(test, counts[2].nr_pages, UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, counts[3].nr, 1);
+	KUNIT_EXPECT_EQ(test, counts[3].nr_pages, UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_EQ(test, counts[4].nr, 1);
+	KUNIT_EXPECT_EQ(test, counts[5].nr, 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_BREAK), breaks + 1);
+	KUNIT_EXPECT_EQ(test, nr_events(UNMAPPED_HEAL), heals + 1);
 }
 #endif
 
@@ -2781,7 +2946,6 @@ static void unmapped_test_isolated_late(struct kunit *test)
 
 	drain_pcps();
 	KUNIT_ASSERT_TRUE(test, put_page_testzero(page));
-	page_free_account(page, 0);
 	unmapped_alloc_catch(page, 0, BIT(PB_unmapped_block), false, &batch);
 	/* The helper is for pages in use. */
 	isolate_block_of(test, page);
@@ -2932,6 +3096,411 @@ static void unmapped_test_offline_in_use(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);
 }
 
+/* === Allocation profiling ================================================ */
+
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+/* The test as a consumer, and another one. */
+static struct alloc_tag *consumer(void)
+{
+	DEFINE_ALLOC_TAG(tag);
+
+	return &tag;
+}
+
+static struct alloc_tag *other_consumer(void)
+{
+	DEFINE_ALLOC_TAG(tag);
+
+	return &tag;
+}
+
+static struct page *alloc_tagged(struct alloc_tag *tag, gfp_t gfp,
+				 unsigned int order)
+{
+	return alloc_hooks_tag(tag, unmapped_pages_alloc_noprof(gfp, order));
+}
+
+static void expect_charged(struct kunit *test, struct alloc_tag *tag,
+			   unsigned long nr_pages, unsigned long calls)
+{
+	struct alloc_tag_counters c = alloc_tag_read(tag);
+
+	KUNIT_EXPECT_EQ(test, c.bytes, nr_pages * PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, c.calls, calls);
+}
+
+/* All free pages are charged to the cache, and nothing else is. */
+static void expect_cache_charged(struct kunit *test)
+{
+	struct unmapped_count count;
+
+	if (!mem_alloc_profiling_enabled())
+		return;
+
+	count_all(&count);
+	expect_charged(test, unmapped_cache(), count.cached, count.cached);
+}
+
+/* Without support, which is decided at boot, a module's tag has no counters. */
+static void needs_profiling(struct kunit *test)
+{
+	if (!consumer()->counters)
+		kunit_skip(test, "no memory allocation profiling on this boot");
+}
+
+static void needs_profiling_on(struct kunit *test)
+{
+	needs_profiling(test);
+	if (!mem_alloc_profiling_enabled())
+		kunit_skip(test, "memory allocation profiling is off");
+}
+
+/* A page is charged to its consumer while it is used, and to the cache before. */
+static void unmapped_test_tag_orders(struct kunit *test)
+{
+	struct page *page;
+	int order;
+
+	needs_profiling_on(test);
+	for (order = 0; order <= PMD_ORDER; order++) {
+		page = alloc_tagged(consumer(), GFP_KERNEL, order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		expect_charged(test, consumer(), 1UL << order, 1);
+		expect_cache_charged(test);
+		__free_pages(page, order);
+		expect_charged(test, consumer(), 0, 0);
+		expect_cache_charged(test);
+	}
+}
+
+/* Frees don't ask how it was allocated: compound, split, whole, in a batch. */
+static void unmapped_test_tag_frees(struct kunit *test)
+{
+	struct folio_batch folios;
+	struct page *page;
+	int i;
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL | __GFP_COMP, 3);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	expect_charged(test, consumer(), 8, 1);
+	put_page(page);
+	expect_charged(test, consumer(), 0, 0);
+
+	page = alloc_tagged(consumer(), GFP_KERNEL, 3);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	split_page(page, 3);
+	expect_charged(test, consumer(), 8, 8);
+	for (i = 0; i < 8; i++)
+		__free_page(page + i);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+
+	page = alloc_hooks_tag(consumer(), unmapped_block_alloc_noprof(GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	expect_charged(test, consumer(), UNMAPPED_BLOCK_PAGES, 1);
+	unmapped_block_free(page);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+
+	folio_batch_init(&folios);
+	for (i = 0; i < 8; i++) {
+		page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		folio_batch_add(&folios, page_folio(page));
+	}
+	expect_charged(test, consumer(), 8, 8);
+	folios_put(&folios);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+}
+
+/* The first page of the chunk remains, the others are freed by themselves. */
+static void unmapped_test_tag_late_reference(struct kunit *test)
+{
+	struct page *page;
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 3);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	get_page(page);
+	__free_pages(page, 3);
+	expect_charged(test, consumer(), 1, 1);
+	expect_cache_charged(test);
+	put_page(page);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+}
+
+static void unmapped_test_tag_nolock(struct kunit *test)
+{
+	struct page *page;
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	free_pages_nolock(page, 0);
+	irq_work_sync(&unmapped_page_zone(page)->deferred_work);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+}
+
+static void unmapped_test_tag_bulk(struct kunit *test)
+{
+	unsigned long nr;
+
+	needs_profiling_on(test);
+	nr = alloc_hooks_tag(consumer(),
+			     unmapped_pages_alloc_bulk_noprof(GFP_KERNEL,
+							      NUMA_NO_NODE, NULL,
+							      300, ctl.kept));
+	KUNIT_EXPECT_EQ(test, nr, 300);
+	expect_charged(test, consumer(), nr, nr);
+	expect_cache_charged(test);
+	release_pages(ctl.kept, nr);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+}
+
+/* A page that moves from one consumer to another by way of the cache. */
+static void unmapped_test_tag_reused(struct kunit *test)
+{
+	struct page *page, *again;
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_page(page);
+	again = alloc_tagged(other_consumer(), GFP_KERNEL, 0);
+	KUNIT_EXPECT_PTR_EQ(test, again, page);
+	expect_charged(test, consumer(), 0, 0);
+	expect_charged(test, other_consumer(), 1, 1);
+	__free_page(again);
+	expect_charged(test, other_consumer(), 0, 0);
+}
+
+/* What is lost is charged to nothing. */
+static void unmapped_test_tag_lost(struct kunit *test)
+{
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "no memory failure handling");
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 2);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	SetPageHWPoison(page + 1);
+	__free_pages(page, 2);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+
+	/* One that gets lost while it is free. */
+	SetPageHWPoison(page);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	expect_charged(test, consumer(), 1, 1);
+	__free_page(page);
+	drain_pcps();
+	expect_cache_charged(test);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page),
+							  1));
+	drain_all();
+}
+
+/* The direct map could not be restored: the whole block is lost. */
+static void unmapped_test_tag_lost_block(struct kunit *test)
+{
+	struct page *page;
+
+	needs_profiling_on(test);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_page(page);
+	fail_direct_map(test, true, 1, 2);
+	ctl.fail_both = true;
+	drain_all();
+	expect_cache_charged(test);
+}
+
+static void switch_profiling(bool on)
+{
+	if (on)
+		static_branch_enable(&mem_alloc_profiling_key);
+	else
+		static_branch_disable(&mem_alloc_profiling_key);
+}
+
+/* Free pages that were not charged are not uncharged, whoever gets them. */
+static void unmapped_test_tag_switched_on(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+	struct page *before[2], *after[2];
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	switch_profiling(false);
+	before[0] = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	before[1] = alloc_tagged(consumer(), GFP_KERNEL, 4);
+	switch_profiling(true);
+	expect_charged(test, unmapped_cache(), 0, 0);
+	expect_charged(test, consumer(), 0, 0);
+
+	after[0] = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	after[1] = alloc_tagged(consumer(), GFP_KERNEL, 4);
+	expect_charged(test, consumer(), 17, 2);
+	expect_charged(test, unmapped_cache(), 0, 0);
+	/* They are charged from when they are freed. */
+	__free_page(before[0]);
+	__free_pages(before[1], 4);
+	expect_charged(test, consumer(), 17, 2);
+	expect_charged(test, unmapped_cache(), 17, 17);
+	__free_page(after[0]);
+	__free_pages(after[1], 4);
+	expect_charged(test, consumer(), 0, 0);
+	expect_charged(test, unmapped_cache(), 34, 34);
+
+	drain_all();
+	expect_count(test, 0, 0);
+	expect_cache_charged(test);
+	switch_profiling(was_on);
+}
+
+/* Single pages that are freed and reused while profiling is off. */
+static void unmapped_test_tag_switched_off(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+	struct page *page, *high;
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	switch_profiling(true);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	switch_profiling(false);
+	__free_page(page);
+	KUNIT_EXPECT_PTR_EQ(test, alloc_tagged(other_consumer(), GFP_KERNEL, 0),
+			    page);
+	/* Its pages had a reference each in the cache, and keep it. */
+	high = alloc_tagged(other_consumer(), GFP_KERNEL, 4);
+	KUNIT_ASSERT_NOT_NULL(test, high);
+	switch_profiling(true);
+	__free_page(page);
+	__free_pages(high, 4);
+	expect_charged(test, consumer(), 0, 0);
+	expect_charged(test, other_consumer(), 0, 0);
+	expect_cache_charged(test);
+
+	drain_all();
+	expect_cache_charged(test);
+	switch_profiling(was_on);
+}
+
+#define TAG_THREADS	4
+#define TAG_ROUNDS	2000
+#define TAG_KEPT	16
+
+/* A thread of random load, and what it still has at the end. */
+struct tag_load {
+	struct alloc_tag *tag;
+	struct rnd_state rnd;
+	struct completion done;
+	struct page *pages[TAG_KEPT];
+	unsigned char orders[TAG_KEPT];
+	unsigned long nr_pages;
+	unsigned long calls;
+};
+
+static void load_free(struct tag_load *load, unsigned int i)
+{
+	if (!load->pages[i])
+		return;
+
+	__free_pages(load->pages[i], load->orders[i]);
+	load->pages[i] = NULL;
+	load->nr_pages -= 1UL << load->orders[i];
+	load->calls--;
+}
+
+static void load_alloc(struct tag_load *load, unsigned int i)
+{
+	unsigned int order = prandom_u32_state(&load->rnd) % 8;
+
+	/* Mostly single pages. */
+	order = order > 4 ? order - 4 : 0;
+	load->pages[i] = alloc_tagged(load->tag, GFP_KERNEL, order);
+	if (!load->pages[i])
+		return;
+
+	load->orders[i] = order;
+	load->nr_pages += 1UL << order;
+	load->calls++;
+}
+
+static int run_load(void *arg)
+{
+	struct tag_load *load = arg;
+	unsigned int i, round;
+
+	for (round = 0; round < TAG_ROUNDS; round++) {
+		i = prandom_u32_state(&load->rnd) % TAG_KEPT;
+		if (load->pages[i])
+			load_free(load, i);
+		else
+			load_alloc(load, i);
+		if (!(round % 256))
+			drain_all();
+	}
+	complete(&load->done);
+	return 0;
+}
+
+/* After any load, all sums are exact. */
+static void unmapped_test_tag_load(struct kunit *test)
+{
+	struct tag_load *loads = kunit_kcalloc(test, TAG_THREADS, sizeof(*loads),
+					       GFP_KERNEL);
+	unsigned long nr_pages[2] = {}, calls[2] = {};
+	struct unmapped_count count;
+	unsigned int i, j;
+
+	needs_profiling_on(test);
+	KUNIT_ASSERT_NOT_NULL(test, loads);
+	for (i = 0; i < TAG_THREADS; i++) {
+		loads[i].tag = i % 2 ? other_consumer() : consumer();
+		prandom_seed_state(&loads[i].rnd, i + 1);
+		init_completion(&loads[i].done);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(kthread_run(run_load, &loads[i],
+							    "tag_load")));
+	}
+	for (i = 0; i < TAG_THREADS; i++) {
+		wait_for_completion(&loads[i].done);
+		nr_pages[i % 2] += loads[i].nr_pages;
+		calls[i % 2] += loads[i].calls;
+	}
+
+	expect_charged(test, consumer(), nr_pages[0], calls[0]);
+	expect_charged(test, other_consumer(), nr_pages[1], calls[1]);
+	expect_cache_charged(test);
+	count_all(&count);
+	KUNIT_EXPECT_EQ(test, count.used, nr_pages[0] + nr_pages[1]);
+
+	for (i = 0; i < TAG_THREADS; i++)
+		for (j = 0; j < TAG_KEPT; j++)
+			load_free(&loads[i], j);
+	expect_charged(test, consumer(), 0, 0);
+	expect_charged(test, other_consumer(), 0, 0);
+}
+#else
+static void expect_cache_charged(struct kunit *test)
+{
+}
+#endif /* CONFIG_MEM_ALLOC_PROFILING */
+
 /* === Suite =============================================================== */
 
 /* One block at a time, except in tests of demand. */
@@ -2991,18 +3560,16 @@ static int unmapped_test_init(struct kunit *test)
 
 static void unmapped_test_exit(struct kunit *test)
 {
-	int nid;
-
 	if (!unmapped_alloc_available())
 		return;
 
-	for_each_online_node(nid)
-		KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(nid));
+	expect_node_counts(test);
+	expect_cache_charged(test);
 	ctl.nr_fails = 0;
 	drain_all();
 	expect_count(test, 0, 0);
-	for_each_online_node(nid)
-		KUNIT_EXPECT_TRUE(test, unmapped_alloc_check(nid));
+	expect_cache_charged(test);
+	expect_node_counts(test);
 }
 
 static struct kunit_case unmapped_test_cases[] = {
@@ -3077,6 +3644,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_fault_injection),
 #ifdef CONFIG_TRACEPOINTS
 	KUNIT_CASE(unmapped_test_trace),
+	KUNIT_CASE(unmapped_test_trace_pairs),
+	KUNIT_CASE(unmapped_test_trace_life),
 #endif
 	KUNIT_CASE(unmapped_test_late_reference),
 	KUNIT_CASE(unmapped_test_late_reference_high_order),
@@ -3119,6 +3688,19 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_image_poisoned),
 	KUNIT_CASE(unmapped_test_offline_poisoned),
 	KUNIT_CASE(unmapped_test_offline_in_use),
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+	KUNIT_CASE(unmapped_test_tag_orders),
+	KUNIT_CASE(unmapped_test_tag_frees),
+	KUNIT_CASE(unmapped_test_tag_late_reference),
+	KUNIT_CASE(unmapped_test_tag_nolock),
+	KUNIT_CASE(unmapped_test_tag_bulk),
+	KUNIT_CASE(unmapped_test_tag_reused),
+	KUNIT_CASE(unmapped_test_tag_lost),
+	KUNIT_CASE(unmapped_test_tag_lost_block),
+	KUNIT_CASE(unmapped_test_tag_switched_on),
+	KUNIT_CASE(unmapped_test_tag_switched_off),
+	KUNIT_CASE(unmapped_test_tag_load),
+#endif
 	{}
 };
 

@@ -75,6 +75,7 @@ class Case:
     host_root: bool = False     # the VM may read the host's files, to run perf
     devices: tuple = ()         # more options of QEMU
     irqs: bool = False          # irqs.py looks at it from outside
+    append: str = ""            # to the kernel's command line
 
     @property
     def runs(self):
@@ -85,6 +86,7 @@ class Case:
         options = {"memory": self.memory, "cpus": self.cpus, "model": MODEL,
                    "timeout": self.timeout, "allow": self.allow, "host_root": self.host_root,
                    **HOW[self.how]}
+        options["append"] = f"{options.get('append', '')} {self.append}".strip()
         if self.accel:
             options.update(accel=self.accel, model="host")
         options["extra"] = (*options.get("extra", ()), *self.devices, *self.node_options())
@@ -133,6 +135,11 @@ CASES = [
                  "cost-pages", ("pages", "batches"), quick=True),
     instructions("orders", "page", "orders 0 to 9, warm and cold; bulk; the per-page way",
                  "cost-pages", ("orders", "perpage", "cold"), unit="instructions", quick=True),
+
+    instructions("tags", "page", "memory allocation profiling, references in page extensions: off, and on (tagged-)",
+                 "cost-tags", kernels=("plain",), append="sysctl.vm.mem_profiling=0", quick=True),
+    instructions("tags-compressed", "page", "the same, references in the flags of pages",
+                 "cost-tags", kernels=("plain",), append="sysctl.vm.mem_profiling=0,compressed"),
 
     instructions("faults", "secret", "first touch and close of 32 MiB, warm",
                  "cost-faults", quick=True),

@@ -111,6 +111,10 @@ GOALS = [
     Goal("folios of order 0, allocated and freed in batches of 31: unmapped / zeroed `alloc_page()`",
          plain("pages", "unmapped-batch-pair"), 0.62, base("pages", "page-zeroed-pair")),
     Goal("order-0 alloc from a warm list, instructions", plain("pages", "unmapped-alloc"), 110),
+    *(Goal(f"what profiling adds to order-0 alloc + free{how}: unmapped / `alloc_page()`",
+           plain(case, "tagged-unmapped-pair+page-pair"), 5,
+           plain(case, "tagged-page-pair+unmapped-pair"), "difference")
+      for case, how in (("tags", ""), ("tags-compressed", ", compressed"))),
     Goal("first touch of `memfd_secret`: patched / untouched",
          plain("faults", "secret-touch"), 0.72, base("faults", "secret-touch")),
     Goal("first touch: `memfd_secret` patched / `memfd_create` untouched",

@@ -20,6 +20,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     compiled.group_style,
     machines.group_kunit,
     machines.group_kselftest,
+    machines.group_tags,
     answers.group_answers,
     machines.group_numa,
     machines.group_unplug,

@@ -67,6 +67,51 @@ def considerate_results(suite):
         yield result(f"unmapped_alloc {what}", bool(re.match(wanted, told.get(name, ""))), str(told))
 
 
+# References in page extensions, switched on by a test only or always on; or in
+# the flags of pages.
+PROFILING = {"page_ext-later": "0", "page_ext": "1", "compressed": "1,compressed"}
+
+
+def group_tags(suite):
+    """memory allocation profiling: who is charged for unmapped pages"""
+    for name, how in PROFILING.items():
+        if suite.variant == "debug" and how == "0":
+            continue    # it can't be switched there
+        append = f"sysctl.vm.mem_profiling={how}"
+        for test, verdict, detail in kunit_results(suite, f"tags-{name}", append=append):
+            # Nothing about tags may be left out, but what can't be switched.
+            if verdict == SKIPPED and "_tag_" in test and how != "0" and "switched" not in test:
+                verdict = FAILED
+            yield test, verdict, detail
+        if how != "0":
+            yield from allocinfo_results(suite, f"allocinfo-{name}", append)
+    machine = suite.boot("tags-ioctl", "selftests", ["allocinfo_ioctl_test"], timeout=60,
+                         append="sysctl.vm.mem_profiling=1")
+    # The kernel's own program does not say which version of TAP it prints.
+    yield from tap_results("allocinfo_ioctl_test",
+                           ["TAP version 13", *machine.results.get("allocinfo_ioctl_test", [])])
+
+
+def allocinfo_results(suite, name, append):
+    machine = suite.boot(name, "allocinfo", ["8"], timeout=60, append=append)
+    told = {}
+    for line in machine.said:
+        when, what, *numbers = line.split()
+        told[when.rstrip(":"), what] = [int(number) for number in numbers]
+    times = ("before", "in-use", "loaded", "gone", "freed", "ended")
+    yield result(f"{name}: what is used is charged to its consumers, to the last byte",
+                 # A module that is gone has no line.
+                 all(told[when, "used"][0] - told[when, "consumers"][0] == (16 * 4096 if when == "gone" else 0)
+                     for when in times), str(told))
+    yield result(f"{name}: secrets are charged to secretmem",
+                 told["in-use", "secrets"] == [8 << 20, 2048] and told["ended", "secrets"] == [0, 0], str(told))
+    yield result(f"{name}: a module is charged, and its pages can be freed when it is gone",
+                 told["loaded", "module"] == [16 * 4096, 1] and told["freed", "module"] == [0, 0], str(told))
+    yield result(f"{name}: nothing is negative",
+                 all(told[when, "negative"] == [0] for when in times), str(told))
+    yield result(f"{name}: an empty cache is charged nothing", told["dropped", "cache"] == [0, 0], str(told))
+
+
 def group_numa(suite):
     """a machine with two nodes, one of them small"""
     # Memory that can go offline again, as nothing of the kernel's own is in it.

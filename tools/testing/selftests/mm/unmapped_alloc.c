@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,10 @@
 #define __NR_memfd_secret 447
 #endif
 
+/* Page flags of /proc/kpageflags, see <linux/kernel-page-flags.h> */
+#define KPF_NO_DIRECT_MAP	27
+#define KPF_NO_DIRECT_MAP_FREE	28
+
 #define DEBUGFS "/sys/kernel/debug/unmapped_alloc"
 #define MIB (1024UL * 1024)
 
@@ -53,7 +58,7 @@ static long read_number(const char *file, const char *word)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%63[^: ]%*[: ]%ld", name, &value) == 2 &&
+		if (sscanf(line, "%63[^: ]%*[: \t]%ld", name, &value) == 2 &&
 		    !strcmp(name, word))
 			found = value;
 	}
@@ -79,6 +84,8 @@ static long read_pages(enum column column)
 	while (fgets(line, sizeof(line), f)) {
 		if (!strncmp(line, "Number of pages", 15))
 			in_table = true;
+		else if (line[0] == '\n')
+			in_table = false;
 		else if (in_table &&
 			 sscanf(line, "Node %*d, zone %*s %ld %ld %ld %ld %ld",
 				&value[0], &value[1], &value[2], &value[3],
@@ -435,6 +442,56 @@ TEST_F(secret, contents)
 	EXPECT_EQ(read_pages(USED), (long)size / self->page_size);
 	munmap(mem, size);
 	close(fd);
+}
+
+/* Pages of the allocator in use, kernel text included, by /proc/kpageflags. */
+static long nr_flagged_used(void)
+{
+	uint64_t flags[512];
+	ssize_t len, i;
+	long nr = 0;
+	int fd;
+
+	fd = open("/proc/kpageflags", O_RDONLY);
+	if (fd < 0)
+		return -1;
+	while ((len = read(fd, flags, sizeof(flags))) > 0)
+		for (i = 0; i < len / (ssize_t)sizeof(*flags); i++)
+			nr += (flags[i] & (1ULL << KPF_NO_DIRECT_MAP)) &&
+			      !(flags[i] & (1ULL << KPF_NO_DIRECT_MAP_FREE));
+	close(fd);
+	return len < 0 ? -1 : nr;
+}
+
+/* All counters say the same of the memory of a secret. */
+TEST_F(secret, counted)
+{
+	const long kb = 4 * MIB / 1024, pages = 4 * MIB / self->page_size;
+	long text = read_number(DEBUGFS, "text_unmapped") / 1024;
+	long before = read_number("/proc/meminfo", "SecretMem");
+	unsigned char *mem;
+	char fdinfo[64];
+	int fd;
+
+	if (before < 0 || read_number("/proc/meminfo", "NoDirectMap") < 0)
+		SKIP(return, "the kernel does not show it");
+
+	mem = secret_map(4 * MIB, &fd);
+	ASSERT_NE(mem, NULL);
+	memset(mem, 1, 4 * MIB);
+	EXPECT_EQ(read_number("/proc/meminfo", "SecretMem"), before + kb);
+	EXPECT_EQ(read_number("/proc/meminfo", "NoDirectMap") -
+		  read_number("/proc/meminfo", "NoDirectMapFree"), kb + text);
+	EXPECT_EQ(read_number(DEBUGFS, "secretmem"), pages);
+	EXPECT_EQ(nr_flagged_used(), (kb + text) * 1024 / self->page_size);
+	snprintf(fdinfo, sizeof(fdinfo), "/proc/self/fdinfo/%d", fd);
+	EXPECT_EQ(read_number(fdinfo, "resident"), kb);
+
+	munmap(mem, 4 * MIB);
+	close(fd);
+	EXPECT_EQ(read_number("/proc/meminfo", "SecretMem"), before);
+	EXPECT_EQ(used_pages_settled(), 0);
+	EXPECT_EQ(nr_flagged_used(), text * 1024 / self->page_size);
 }
 
 TEST_F(secret, reuse_shows_no_old_data)
