@@ -316,18 +316,6 @@ static struct page *split_area(struct kunit *test, struct page **used)
 	return found;
 }
 
-static unsigned long count_splits(void)
-{
-	unsigned long sum = 0;
-	int cpu;
-
-#ifdef CONFIG_VM_EVENT_COUNTERS
-	for_each_online_cpu(cpu)
-		sum += per_cpu(vm_event_states, cpu).event[DIRECT_MAP_LEVEL2_SPLIT];
-#endif
-	return sum;
-}
-
 /* Where the direct map is split already, taking memory splits nothing. */
 static void execmem_test_split_areas(struct kunit *test)
 {
@@ -341,8 +329,8 @@ static void execmem_test_split_areas(struct kunit *test)
 		return;
 	limit_order(test, -1);
 	__free_pages(free, PMD_ORDER - 1);
-	fragments = unmapped_event_count(UNMAPPED_REFILL_FRAGMENT);
-	splits = count_splits();
+	fragments = nr_events(UNMAPPED_REFILL_FRAGMENT);
+	splits = nr_events(DIRECT_MAP_LEVEL2_SPLIT);
 
 	/* Fill up what is free in blocks in use. */
 	do {
@@ -352,9 +340,9 @@ static void execmem_test_split_areas(struct kunit *test)
 	} while (unmapped_kind(vmalloc_to_page(p[nr++])) != UNMAPPED_FRAGMENT &&
 		 nr < ARRAY_SIZE(p));
 
-	KUNIT_EXPECT_GT(test, unmapped_event_count(UNMAPPED_REFILL_FRAGMENT),
+	KUNIT_EXPECT_GT(test, nr_events(UNMAPPED_REFILL_FRAGMENT),
 			fragments);
-	KUNIT_EXPECT_EQ(test, count_splits(), splits);
+	KUNIT_EXPECT_EQ(test, nr_events(DIRECT_MAP_LEVEL2_SPLIT), splits);
 	while (nr--)
 		execmem_free(p[nr]);
 	__free_pages(used, PMD_ORDER - 1);
