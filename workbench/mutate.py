@@ -254,6 +254,8 @@ MUTATIONS = [
      "if (pfn_valid(pfn) && unmapped_page(pfn_to_page(pfn)))", "if (0)", "dma"),
     ("fast GUP refuses large buffers", "mm/gup.c",
      "\t    (!folio_test_large(folio) || !READ_ONCE(folio->mapping)))", "\t    !folio_test_large(folio))", "dma"),
+    ("KVM does not map buffers", "virt/kvm/pfncache.c",
+     "\t\tif (!is_error_noslot_pfn(pfn) && unmapped_pfn(pfn)) {\n", "\t\tif (0) {\n", "dma"),
     ("GUP refuses buffers", "kernel/dma/unmapped.c", "VM_IO | VM_MIXEDMAP", "VM_MIXEDMAP", "dma"),
     ("buffers are not copied on write", "kernel/dma/unmapped.c",
      "\tif (vma_is_cow_mapping(vma))\n\t\treturn -EINVAL;\n", "", "dma"),

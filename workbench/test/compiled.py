@@ -14,6 +14,9 @@ SHELL = re.compile(r"#!/bin/(ba)?sh\b|# shellcheck shell=")
 # The checks that take no more than a minute.
 QUICK = ("checkpatch", "kernel-doc", "w1", "sparse", "builds")
 
+# Compiled for each commit, because all of the series is about them.
+FOLDERS = ("mm/", "arch/x86/mm/", "kernel/power/")
+
 
 def group_prefix(_suite):
     """every prefix of the series compiles"""
@@ -32,8 +35,8 @@ def group_prefix(_suite):
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             (out / ".config").write_text(config)
-            folders = ["mm/", "arch/x86/mm/", "kernel/power/"] + ["arch/x86/kvm/"] * touches_kvm(commit)
-            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *folders)
+            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *FOLDERS,
+                                *["arch/x86/kvm/"] * touches_kvm(commit), *objects_of(commit))
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
@@ -45,6 +48,12 @@ def files_of(commit):
 
 def touches_objects(commit):
     return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files_of(commit))
+
+
+def objects_of(commit):
+    """What a commit changes outside of the folders that are compiled as a whole."""
+    return sorted(f.removesuffix(".c") + ".o" for f in files_of(commit)
+                  if f.endswith(".c") and "kvm" not in f and not f.startswith(("tools/", *FOLDERS)))
 
 
 def touches_kvm(commit):

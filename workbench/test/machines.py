@@ -200,6 +200,7 @@ def group_kcore(suite):
     yield result("the direct map shows zeroes, and stays as it is",
                  f"alias: 0 {2 << 20}\n" in text and "alias: 0 bytes" in text and
                  "pages: damaged 0 mapped 0" in text, text)
+    yield result("the notes have the type of free pages", "notes: 1" in text, text)
 
 
 def group_hibernate(suite):

@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -362,6 +363,64 @@ TEST_F_TIMEOUT(dma, fork, TIMEOUT)
 	EXPECT_EQ(status, 0);
 	EXPECT_TRUE(is_filled(p, size, 9));
 	ASSERT_EQ(munmap(p, size), 0);
+}
+
+/*
+ * A guest whose memory is a mapping of a buffer, and that asks for a clock at its
+ * start. KVM finds the page by its page frame number, not by GUP. The guest ends
+ * at once: there is no memory where it begins.
+ */
+static int run_guest_with_clock(void *mem, size_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)mem,
+	};
+	struct {
+		struct kvm_msrs header;
+		struct kvm_msr_entry entry;
+	} msr = {
+		.header.nmsrs = 1,
+		/* MSR_KVM_SYSTEM_TIME_NEW: address 0, enabled. */
+		.entry = { .index = 0x4b564d01, .data = 1 },
+	};
+	int kvm, vm = -1, vcpu = -1, ret = -1;
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		return -1;
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	if (vm < 0 || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
+		goto out;
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	if (vcpu < 0 || ioctl(vcpu, KVM_SET_MSRS, &msr) < 0)
+		goto out;
+	ret = ioctl(vcpu, KVM_RUN, 0) && errno != EFAULT ? -1 : 0;
+out:
+	close(vcpu);
+	close(vm);
+	close(kvm);
+	return ret;
+}
+
+TEST_F_TIMEOUT(dma, no_clock_of_a_guest, TIMEOUT)
+{
+	size_t size = 16 * PAGE;
+	unsigned char *p;
+
+	if (!self->unmapped)
+		SKIP(return, "ordinary memory");
+	if (access("/dev/kvm", R_OK | W_OK))
+		SKIP(return, "no KVM");
+
+	ASSERT_EQ(alloc_buffer(self->fd, size, variant->flags), 0);
+	p = map_buffer(self->fd, size);
+	ASSERT_NE(p, MAP_FAILED);
+	fill_pages(p, size, 1);
+	EXPECT_EQ(run_guest_with_clock(p, size), 0);
+	EXPECT_TRUE(is_filled(p, size, 1));
+	expect_state(_metadata, self->fd, size, true);
+	munmap(p, size);
 }
 
 /* The kernel does not get at the pages by the address of a mapping. */
