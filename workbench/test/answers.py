@@ -18,6 +18,8 @@ DIFFERENCES = [
     ("futex FUTEX_WAIT_PRIVATE of a read-only mapping",
      "ETIMEDOUT; mapped 1111, resident 1111, locked 0 kB, data 1234", FAULT_AROUND),
     ("read of one page of a second mapping", "1", FAULT_AROUND),
+    ("/proc/kpageflags of a page by its address", "134219800",
+     "KPF_NO_DIRECT_MAP is a new flag: 'proc: add page flags for memory without a direct map'"),
 ]
 
 # A disk for direct I/O.
