@@ -30,26 +30,40 @@ BASE=1` run them again and write this page. The kernel panics at a warning; the 
 """
 
 
-def run(series):
-    """All of it in one VM. What was seen counts even if the machine then died."""
+def boot(series, what, **options):
+    """What disk/others calls by this name, in a VM. What was seen counts even if
+    the machine then died. Returns the machine, and what is wrong with it."""
     image = TOP / "build" / "disk" / series
-    machine = vm.Machine(image, f"others-{series}", memory=3072, initramfs="initrd.img",
-                         append="others=short systemd.wants=others.service " + vm.DISK_WORDS,
-                         extra=vm.disks(image, keep=False))
+    machine = vm.Machine(image, f"others-{series}-{what}", initramfs="initrd.img",
+                         append=f"others={what} systemd.wants=others.service {vm.DISK_WORDS}",
+                         extra=vm.disks(image, keep=False), **options)
     error = ""
     try:
         machine.run(3600, echo=lambda line: print(line, flush=True))
     except vm.VMError as caught:
-        error = str(caught)
-    complaints = console.splats(machine.console(), allow=("oom",))
+        error = f"{what}: {caught}"
+    return machine, error
+
+
+def run(series):
+    """All of it on one kernel. Returns what is wrong, if anything."""
+    results, complaints, errors = {}, [], []
+    for what, options in (("short", {"memory": 3072}), ("hibernate", {"memory": 1024, "may_reboot": True})):
+        machine, error = boot(series, what, **options)
+        complaints += console.splats(machine.console(), allow=("oom",))
+        results.update(machine.results)
+        errors += [error] * bool(error)
+    starts = machine.console().count("Linux version ")
+    if starts != 2 and not error:
+        errors.append(f"hibernate: the kernel was started {starts} times, not once more to resume")
     release = re.search(r"Linux version (\S+)", machine.console())
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{series}.json").write_text(json.dumps({
         "release": release.group(1) if release else "unknown",
         "commit": command("git", "-C", TOP, "describe", "--always", "--dirty")[1].strip(),
         "date": datetime.date.today().isoformat(),
-        "error": error, "complaints": complaints[:10], "results": machine.results}, indent=1))
-    return error or "\n".join(complaints[:5])
+        "errors": errors, "complaints": complaints[:10], "results": results}, indent=1))
+    return "\n".join(errors + complaints[:5])
 
 
 def status(lines):
@@ -108,7 +122,7 @@ def write_page():
         sys.exit("others: error: nothing has been run yet; 'make others' does that")
     lines = [HEAD.rstrip("\n"), ""]
     for series, one in runs.items():
-        end = f"ended early: {one['error'].splitlines()[0]}" if one["error"] else "ran to its end"
+        end = "did not run to its end: " + "; ".join(one["errors"]) if one["errors"] else "ran to its end"
         said = f"; on its console: `{one['complaints'][0]}`" if one["complaints"] else ", and its console is clean"
         lines.append(f"- {KERNELS[series]}: Linux {one['release']}, commit {one['commit']}, {one['date']}; it {end}{said}.")
     lines += ["", *table(runs)]
