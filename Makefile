@@ -9,12 +9,15 @@ CASE ?=
 QUICK ?=
 ACCEL ?= tcg
 KERNEL_SRC ?=
-export KERNEL_SRC
+CONFIG ?=
+DEBUG ?=
+DISK ?=
+export KERNEL_SRC CONFIG DEBUG
 # Debian's python has the modules that the kernel's scripts need.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
 variants := base plain debug off
-parameters := VARIANT SIZE BASE CASE QUICK ACCEL KERNEL_SRC
+parameters := VARIANT SIZE BASE CASE QUICK ACCEL KERNEL_SRC CONFIG DEBUG DISK
 image = $(if $(filter plain,$1),build/x86_64,build/x86_64-$1)
 
 # Refuse what nobody would ever notice to have no effect.
@@ -28,6 +31,10 @@ $(error there is no variant '$(VARIANT)'; there are: $(variants))
 endif
 ifneq ($(shell echo '$(SIZE)' | grep -cx '[1-9][0-9]*'),1)
 $(error SIZE=$(SIZE) is no number of MiB)
+endif
+
+ifeq ($(filter 0 1,$(or $(DISK),0)),)
+$(error DISK=$(DISK) is neither 0 nor 1)
 endif
 
 run_variant := $(if $(filter-out 0,$(BASE)),base,$(VARIANT))
@@ -44,6 +51,9 @@ help: ## list the targets
 	@echo "  CASE=        'make test' for these groups of tests only, 'make check' and 'make bench' for these cases"
 	@echo "  QUICK=1      'make bench' with the most important cases only"
 	@echo "  ACCEL=kvm    'make bench' in real time, on a processor with virtualization; default tcg, the emulator"
+	@echo "  CONFIG=      'make deb' from this configuration, such as /boot/config-...; default: the workbench's for Debian"
+	@echo "  DEBUG=1      'make deb' with debug symbols, in a package of their own"
+	@echo "  DISK=1       'make vm' with a Debian system on a disk, in which the package of 'make deb' is installed"
 	@echo "  KERNEL_SRC=  a tarball or tree of Linux to take instead of Debian's"
 
 .PHONY: run
@@ -52,9 +62,14 @@ run: $(if $(filter base,$(run_variant)),base-kernel) kernel ## the main job: sec
 	@workbench/vm.py $(call image,$(run_variant)) story $(SIZE)
 
 .PHONY: vm
-vm: $(if $(filter base,$(run_variant)),base-kernel) kernel ## a shell in the booted kernel
+ifeq ($(DISK),1)
+vm: disk ## a shell in the booted kernel
+	@workbench/vm.py --disk $(disk_folder)
+else
+vm: $(if $(filter base,$(run_variant)),base-kernel) kernel
 	@$(bin)/image $(run_variant)
 	@workbench/vm.py $(call image,$(run_variant))
+endif
 
 .PHONY: test
 test: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## everything that guards the project, but what takes long
@@ -93,6 +108,38 @@ bench: bench-check base-kernel kernel ## what it costs and saves, next to the un
 .PHONY: bench-page
 bench-page: ## BENCHMARKS.md and its pictures, from what 'make bench' left in build/bench
 	@workbench/bench.py --page
+
+# Packages are of the kernel with the series, or of the untouched one.
+deb_series = $(or $(filter plain base,$(run_variant)),\
+	$(error VARIANT=$(VARIANT) is for tests only; there are packages of: plain base))
+disk_folder = build/disk/$(if $(CONFIG),given-)$(deb_series)$(if $(filter 1,$(DEBUG)),-debug)
+
+# Wrong parameters are refused before anything is built.
+.PHONY: deb-check
+deb-check:
+	@: $(deb_series)
+	@$(bin)/deb check
+
+.PHONY: deb-deps
+deb-deps: deb-check
+	@$(bin)/deps $(if $(filter-out 0,$(DISK)),disk,deb)
+
+.PHONY: deb
+deb: deb-check deb-deps tree ## Debian packages of the kernel, in build/deb
+	@$(bin)/deb $(deb_series)
+
+.PHONY: disk
+disk: override DISK := 1
+disk: deb
+	@$(bin)/disk $(deb_series)
+
+.PHONY: others
+others: disk ## programs of others on a Debian machine, and OTHERS.md with what became of them (20 min)
+	@workbench/others.py $(deb_series)
+
+.PHONY: others-page
+others-page: ## OTHERS.md, from what 'make others' left in build/others
+	@workbench/others.py
 
 .PHONY: deps
 deps: ## install the Debian packages that are missing

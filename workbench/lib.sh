@@ -55,17 +55,25 @@ tree_version() {
 		/^NAME/ { print v; exit }' "$1/Makefile"
 }
 
+# The mirror and the release of Debian that the machine uses.
+debian_mirror() {
+	local mirror
+	# shellcheck disable=SC2016 # apt knows what it stands for
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
+	[ -n "$mirror" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists none"
+	echo "$mirror"
+}
+debian_codename() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
 # private_apt_setup DIR SUITE...: apt with directories of its own, so that the
 # machine's stay untouched, on the mirror that the machine uses.
 private_apt_setup() {
 	local dir=$1 mirror suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	shift
+	mirror=$(debian_mirror)
 	rm -rf "$dir"
 	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial"
-	# shellcheck disable=SC2016 # apt knows what it stands for
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-		'Origin: Debian' 'Label: Debian' | sort -u | head -n 1)
-	[ -n "$mirror" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists none"
 	for suite; do
 		echo "deb [signed-by=$keyring] $mirror $suite main"
 	done >"$dir/sources.list"
@@ -90,6 +98,11 @@ variant_fragments() {
 	nokunit) echo image.config unmapped.config nokunit.config ;;
 	nosmp)	echo image.config unmapped.config nosmp.config ;;
 	allno|i386|powerpc) echo "$1.config" ;;
+	deb-plain)	echo image.config unmapped.config debian.config ;;
+	deb-base)	echo image.config debian.config ;;
+	deb-given-plain) echo given.config series.config ;;
+	deb-given-base)	echo given.config ;;
+	deb-*-debug)	echo "$(variant_fragments "${1%-debug}") debuginfo.config" ;;
 	*)	die "there is no variant '$1'; there are: base, plain, debug, off, and to compile only: nokunit, nosmp, allno, i386, powerpc" ;;
 	esac
 }
@@ -106,8 +119,18 @@ variant_arch() {
 variant_dir() {
 	case $1 in
 	plain)	echo "$BUILD/x86_64" ;;
+	# The kernel's own scripts put packages next to the folder of the objects.
+	deb-*)	echo "$BUILD/deb/${1#deb-}/obj" ;;
 	*)	echo "$BUILD/x86_64-$1" ;;
 	esac
+}
+
+# The variant that CONFIG and DEBUG ask for as Debian packages. Argument: plain,
+# or base.
+deb_variant() {
+	local suffix=
+	[ "$DEBUG" != 1 ] || suffix=-debug
+	echo "deb-${CONFIG:+given-}$1$suffix"
 }
 
 # ccache, if there is one, finds the same file in another clone too.

@@ -36,6 +36,18 @@ ORDINARY_MARK = bytes(byte ^ 0xff for byte in MARK)
 KEPT_MARK = bytes(byte ^ 0x3c for byte in MARK)
 
 
+# How a kernel finds what bin/disk made.
+DISK_WORDS = "root=/dev/vda rw resume=/dev/vdb"
+
+
+def disks(image, keep):
+    """QEMU's options for the disk with a Debian system, and its swap. Without
+    keep, what is written there is gone when the VM is."""
+    snapshot = "off" if keep else "on"
+    return tuple(word for name in ("disk.img", "swap.img") for word in (
+        "-drive", f"file={image}/{name},format=raw,if=virtio,snapshot={snapshot}"))
+
+
 class VMError(Exception):
     """The VM did not do its job; the text says how."""
 
@@ -246,6 +258,7 @@ def main():
     parser.add_argument("image", help="folder with bzImage and initramfs.cpio")
     parser.add_argument("job", nargs="?", help="job in workbench/vm/jobs; none: a shell")
     parser.add_argument("args", nargs="*", help="arguments of the job")
+    parser.add_argument("--disk", action="store_true", help="the folder has a disk, with a system of its own")
     parser.add_argument("--memory", type=int, default=4096, help="MiB")
     parser.add_argument("--cpus", type=int, default=2)
     options = parser.parse_args()
@@ -254,6 +267,11 @@ def main():
             run_job(options.image, options.job, options.job, options.args, timeout=600,
                     allow=("oom",), memory=options.memory, cpus=options.cpus,
                     echo=lambda line: print(line, flush=True))
+        elif options.disk:
+            machine = Machine(options.image, "disk", options.memory, options.cpus, DISK_WORDS, panic_on_warn=False,
+                              initramfs="initrd.img", may_reboot=True,
+                              extra=(*disks(options.image, keep=True), "-nic", "user,model=virtio-net-pci"))
+            subprocess.run([str(word) for word in machine.command(interactive=True)], check=False)
         else:
             # Who tries something out wants to look around after a warning.
             machine = Machine(options.image, "shell", options.memory, options.cpus, panic_on_warn=False)

@@ -76,6 +76,16 @@ def group_input(_suite):
     yield refused("an unknown variant", "make", "VARIANT=no", "test", say=["'no'", "plain debug"])
     yield refused("a size that is no number", "make", "SIZE=1k", "run", say=["SIZE=1k"])
     yield refused("an unknown target", "make", "no-such", say=["no-such", "'make' lists"])
+    yield refused("packages of a kernel for tests", "make", "VARIANT=debug", "deb", say=["VARIANT=debug", "plain base"])
+    yield refused("debug symbols, or not?", "make", "DEBUG=yes", "deb", say=["DEBUG=yes", "0 nor 1"])
+    yield refused("a disk, or not?", "make", "DISK=yes", "vm", say=["DISK=yes", "0 nor 1"])
+    yield refused("a configuration that is not there", "make", "CONFIG=/no", "deb", say=["CONFIG=/no does not exist"])
+    yield refused("a configuration that is a folder", "make", "CONFIG=mm", "deb", say=["CONFIG=mm is no file"])
+    yield refused("a configuration that is none", "make", "CONFIG=README.md", "deb",
+                  say=["CONFIG=README.md is no configuration", "/boot/config-"])
+    yield refused("a configuration of another architecture", "make", "CONFIG=workbench/config/powerpc.config", "deb",
+                  say=["powerpc.config is for another architecture"])
+    yield refused("an unknown kernel for others' programs", "workbench/others.py", "no", say=["'no'", "plain"])
     yield refused("an unknown group of tests", "workbench/test.py", "no", say=["no", "kselftest"])
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,6 +101,9 @@ def group_input(_suite):
                       say=["Linux 6.1.0", "needs 7.3.y"])
         yield missing_packages(copy)
         yield missing_option(copy)
+        yield refused("a disk before there is a package", copy / "workbench/bin/disk", "base",
+                      say=["no package in build/deb/base", "make deb VARIANT=base"])
+        yield refused("a page about others before they ran", copy / "workbench/others.py", say=["nothing has been run"])
         yield two_builds(copy)
         yield interrupted(copy)
 

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run others' programs on a Debian machine with our kernel, or the untouched
+one, and write what became of them to OTHERS.md: disk/others is what runs there."""
+
+import argparse
+import datetime
+import json
+import re
+import sys
+
+import console
+import vm
+from common import TOP, command
+
+PAGE = TOP / "OTHERS.md"
+RESULTS = TOP / "build" / "others"
+KERNELS = {"base": "untouched", "plain": "with the series"}
+# The exit status of a kselftest that has nothing to test, and those of timeout(1).
+SKIPPED, TIMED_OUT = 4, (124, 137)
+# What a test does not pass with one kernel or both, and why.
+EXPLAINED = {}
+
+HEAD = """# Others' programs on this kernel
+
+What programs that are not of this project do on a Debian machine with the series, and on the same machine with the untouched
+kernel. Both kernels have the same options, and are installed from their packages (`make deb`). `make others` and `make others
+BASE=1` run them again and write this page. The kernel panics at a warning; the machine is emulated (TCG).
+
+"""
+
+
+def boot(series, what, **options):
+    """What disk/others calls by this name, in a VM. What was seen counts even if
+    the machine then died. Returns the machine, and what is wrong with it."""
+    image = TOP / "build" / "disk" / series
+    machine = vm.Machine(image, f"others-{series}-{what}", initramfs="initrd.img",
+                         append=f"others={what} systemd.wants=others.service {vm.DISK_WORDS}",
+                         extra=vm.disks(image, keep=False), **options)
+    error = ""
+    try:
+        machine.run(3600, echo=lambda line: print(line, flush=True))
+    except vm.VMError as caught:
+        error = f"{what}: {caught}"
+    return machine, error
+
+
+def run(series):
+    """All of it on one kernel. Returns what is wrong, if anything."""
+    results, complaints, errors = {}, [], []
+    for what, options in (("short", {"memory": 3072}), ("hibernate", {"memory": 1024, "may_reboot": True})):
+        machine, error = boot(series, what, **options)
+        complaints += console.splats(machine.console(), allow=("oom",))
+        results.update(machine.results)
+        errors += [error] * bool(error)
+    starts = machine.console().count("Linux version ")
+    if starts != 2 and not error:
+        errors.append(f"hibernate: the kernel was started {starts} times, not once more to resume")
+    release = re.search(r"Linux version (\S+)", machine.console())
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{series}.json").write_text(json.dumps({
+        "release": release.group(1) if release else "unknown",
+        "commit": command("git", "-C", TOP, "describe", "--always", "--dirty")[1].strip(),
+        "date": datetime.date.today().isoformat(),
+        "errors": errors, "complaints": complaints[:10], "results": results}, indent=1))
+    return "\n".join(errors + complaints[:5])
+
+
+def status(lines):
+    return int(lines[-2].split()[1])
+
+
+def passed(lines):
+    """Programs that have nothing to test on this machine say so."""
+    return bool(lines) and status(lines) in (0, SKIPPED)
+
+
+def outcome(lines):
+    """One cell of the table, from what one program said."""
+    if not lines:
+        return "not run"
+    word = {0: "ok", SKIPPED: "skipped", **dict.fromkeys(TIMED_OUT, "**timed out**")}.get(status(lines), "**fails**")
+    tap = lines[:lines.index("--")]
+    counts = [(name, sum(1 for line in tap if re.match(pattern, line))) for name, pattern in (
+        ("passed", r"ok (?!.*# SKIP)"), ("skipped", r"ok .*# SKIP"), ("failed", r"not ok"))]
+    text = ", ".join(f"{count} {name}" for name, count in counts if count)
+    return f"{word}{': ' if text else ''}{text}, {lines[-1].split()[1]} s"
+
+
+def failures(lines):
+    """What a program says of its failures, at most a few lines."""
+    tap = lines[:lines.index("--")]
+    found = [line for line in tap if re.match(r"(# )*not ok|.*\[FAIL\]", line)]
+    return (found or [line for line in lines[lines.index("--") + 1:-2] if line.strip()][-4:])[:6]
+
+
+def table(runs):
+    names = list(dict.fromkeys(name for one in runs.values() for name in one["results"]))
+    yield "| | " + " | ".join(KERNELS[series] for series in runs) + " |"
+    yield "|---" * (len(runs) + 1) + "|"
+    for name in names:
+        cells = [outcome(one["results"].get(name)) for one in runs.values()]
+        yield f"| {name} | " + " | ".join(cells) + " |"
+    yield ""
+    bad = [name for name in names if not all(passed(one["results"].get(name)) for one in runs.values())]
+    if bad:
+        yield "## What does not pass\n"
+    for name in bad:
+        yield f"**{name}**: {EXPLAINED.get(name, 'not explained yet.')}\n"
+        for series, one in runs.items():
+            lines = one["results"].get(name)
+            if lines and not passed(lines):
+                yield f"{KERNELS[series]}:\n"
+                yield from (f"    {line}" for line in failures(lines))
+                yield ""
+
+
+def write_page():
+    runs = {series: json.loads((RESULTS / f"{series}.json").read_text())
+            for series in KERNELS if (RESULTS / f"{series}.json").exists()}
+    if not runs:
+        sys.exit("others: error: nothing has been run yet; 'make others' does that")
+    lines = [HEAD.rstrip("\n"), ""]
+    for series, one in runs.items():
+        end = "did not run to its end: " + "; ".join(one["errors"]) if one["errors"] else "ran to its end"
+        said = f"; on its console: `{one['complaints'][0]}`" if one["complaints"] else ", and its console is clean"
+        lines.append(f"- {KERNELS[series]}: Linux {one['release']}, commit {one['commit']}, {one['date']}; it {end}{said}.")
+    lines += ["", *table(runs)]
+    PAGE.write_text("\n".join(lines).rstrip("\n") + "\n")
+    print(f"others: {PAGE.name} is written")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("series", nargs="?", choices=KERNELS, help="the kernel; none: only write the page again")
+    options = parser.parse_args()
+    error = run(options.series) if options.series else None
+    write_page()
+    if error:
+        sys.exit(f"others: error: {error}")
+
+
+if __name__ == "__main__":
+    main()
