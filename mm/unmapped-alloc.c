@@ -27,8 +27,10 @@
  *   the last reference is dropped, __free_pages_prepare() returns the page to
  *   the allocator.
  * - cached: free, on a per-CPU list or part of a chunk on one of its zone's
- *   free lists. Zero if it was ever handed out, or overwritten by its owner.
- * - in transit: taken off the lists to be given back.
+ *   free lists. Zero if it was ever handed out, or overwritten by its owner
+ *   or by the hypervisor.
+ * - in transit: taken off the lists to be given back, or while it is reported to
+ *   the hypervisor.
  * - lost: has a hardware error, or could not be mapped again. No longer owned.
  *
  * When pages are cleared: before the call that drops the last reference
@@ -51,6 +53,7 @@
  * - unmapped_pcp::lock, interrupts off, also taken under 1; pages are cleared
  *   under it
  * - collapse_lock in unmapped-direct-map.c
+ * - the lock of unmapped_node::report_wait
  * - clear_mutex in unmapped-clear.c, held while mms are allocated (GFP_NOIO);
  *   taken by a work item and by CPU hotplug
  *

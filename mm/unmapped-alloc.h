@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
+#include <linux/page_reporting.h>
 #include <linux/pageblock-flags.h>
 #include <linux/percpu.h>
 #include <linux/pgalloc_tag.h>
@@ -25,7 +26,10 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/vmstat.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
+
+#include "page_reporting.h"
 
 /* Kernel text in the ROX cache of execmem, shown in debugfs. */
 enum unmapped_text {
@@ -68,7 +72,7 @@ enum unmapped_kind {
  *	the per-CPU lists, which are added and removed without the zone's lock.
  * @cached: free pages, on the zone's lists and on the per-CPU lists.
  * @transit: pages taken off the free lists to be returned to the page
- *	allocator.
+ *	allocator, or while they are reported to the hypervisor.
  * @lost: pages no longer owned that could not be given back: poisoned pages,
  *	and pages whose direct map entry could not be restored.
  *
@@ -88,10 +92,19 @@ struct unmapped_count {
  * has pages with the contents that they had in the page allocator, and possibly
  * zeroed pages: a page that was ever handed out is zero while it is free, or
  * was overwritten by its owner, see unmapped_block_free().
+ *
+ * The hypervisor was told that a chunk with UNMAPPED_REPORTED is free, so that
+ * the contents are undefined. Such a chunk is never UNMAPPED_ZEROED.
  */
 #define UNMAPPED_ORDER_MASK	0xffUL
 #define UNMAPPED_ON_FRAGMENTS	BIT(8)
 #define UNMAPPED_ZEROED		BIT(9)
+#ifdef CONFIG_UNMAPPED_REPORTING
+#define UNMAPPED_REPORTED	BIT(10)
+#else
+#define UNMAPPED_REPORTED	0UL
+#endif
+#define UNMAPPED_STATE		(UNMAPPED_ZEROED | UNMAPPED_REPORTED)
 
 /*
  * Maximum number of pages that are cleared, merged or linked with interrupts
@@ -156,7 +169,7 @@ struct unmapped_zone {
 	 * UNMAPPED_ORDER_MASK.
 	 *
 	 * Invariant: a page that was ever handed out is zero while it is on a
-	 * list, or was overwritten by its owner.
+	 * list, or was overwritten by its owner or by the hypervisor.
 	 */
 	struct list_head free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/**
@@ -164,6 +177,8 @@ struct unmapped_zone {
 	 * without it where a stale value does no harm.
 	 */
 	unsigned long nr_free[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
+	/** @nr_reported: those of @nr_free that have UNMAPPED_REPORTED. */
+	unsigned long nr_reported[UNMAPPED_NR_KINDS][UNMAPPED_NR_ORDERS];
 	/**
 	 * @count: see struct unmapped_count. What is owned is counted in
 	 * NR_NO_DIRECT_MAP of the node, too.
@@ -178,6 +193,8 @@ struct unmapped_zone {
 	unsigned long nr_idle;
 	/** @nr_taken_before: @nr_taken when the idle work last ran. */
 	unsigned long nr_taken_before;
+	/** @nr_taken_reported: @nr_taken when chunks were last reported. */
+	unsigned long nr_taken_reported;
 	/** @pcp_batch: at most UNMAPPED_PCP_BATCH, at least 1. */
 	unsigned int pcp_batch;
 	/**
@@ -239,6 +256,15 @@ struct unmapped_node {
 	struct delayed_work idle_work;
 	/** @isolated_work: gives back what was freed of isolated pageblocks. */
 	struct work_struct isolated_work;
+	/**
+	 * @report_wait: for the end of a report. Its lock protects @reporting and
+	 * @nr_report_pauses.
+	 */
+	wait_queue_head_t report_wait;
+	/** @reporting: chunks are in transit because they are being reported. */
+	bool reporting;
+	/** @nr_report_pauses: while not 0, no report begins. */
+	unsigned int nr_report_pauses;
 	/** @zones: the caches by zone. */
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
@@ -295,6 +321,20 @@ static inline long unmapped_text_count(enum unmapped_text what)
 	return atomic_long_read(&unmapped_text[what]);
 }
 
+/*
+ * There are chunks to report, if a device can do that. A chunk that comes back
+ * from a report that failed must not request the next one; what else is missed
+ * then is found by the idle work. Any context except NMI.
+ */
+static inline void unmapped_report_notify(const struct unmapped_node *node)
+{
+#ifdef CONFIG_UNMAPPED_REPORTING
+	if (static_branch_unlikely(&page_reporting_enabled) &&
+	    !READ_ONCE(node->reporting))
+		page_reporting_notify_unmapped();
+#endif
+}
+
 /* Queue the idle work of a node that has memory. Any context except NMI. */
 static inline void unmapped_idle_wake(struct unmapped_node *node)
 {
@@ -324,7 +364,8 @@ struct unmapped_consumer {
 /*
  * Functions of each file only call those of files further down this list.
  * page_alloc.c only calls unmapped_alloc_catch(), unmapped_alloc_free_batch()
- * and unmapped_alloc_release_range(), vmscan.c unmapped_alloc_reclaim().
+ * and unmapped_alloc_release_range(), vmscan.c unmapped_alloc_reclaim(),
+ * page_reporting.c unmapped_alloc_report().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -380,6 +421,36 @@ void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages);
 void unmapped_refill_wake(struct unmapped_node *node);
 bool unmapped_refill_running(void);
 
+/* unmapped-report.c: free memory that is reported to the hypervisor */
+#ifdef CONFIG_UNMAPPED_REPORTING
+void unmapped_report_init_node(struct unmapped_node *node);
+void unmapped_report_wake(struct unmapped_node *node);
+bool unmapped_report_running(struct unmapped_node *node);
+void unmapped_report_pause(struct unmapped_node *node);
+void unmapped_report_resume(struct unmapped_node *node);
+#else
+static inline void unmapped_report_init_node(struct unmapped_node *node)
+{
+}
+
+static inline void unmapped_report_wake(struct unmapped_node *node)
+{
+}
+
+static inline bool unmapped_report_running(struct unmapped_node *node)
+{
+	return false;
+}
+
+static inline void unmapped_report_pause(struct unmapped_node *node)
+{
+}
+
+static inline void unmapped_report_resume(struct unmapped_node *node)
+{
+}
+#endif
+
 /* unmapped-pcp.c: the per-CPU lists */
 struct page *unmapped_pcp_take_slow(struct unmapped_zone *uz);
 void unmapped_pcp_put(struct unmapped_zone *uz, struct page *page);
@@ -409,6 +480,14 @@ struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
 void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 			     unsigned int order, bool zeroed);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
+#ifdef CONFIG_UNMAPPED_REPORTING
+struct page *unmapped_zone_isolate_unreported(struct unmapped_zone *uz,
+					      unsigned int min,
+					      unsigned int *order, bool *zeroed);
+void unmapped_zone_put_reported(struct unmapped_zone *uz, struct page *page,
+				unsigned int order, bool reported);
+unsigned long unmapped_zone_nr_reported(const struct unmapped_zone *uz);
+#endif
 bool unmapped_zone_break_block(struct unmapped_zone *uz, unsigned int min);
 void unmapped_zone_break_this(struct unmapped_zone *uz, struct page *page);
 void unmapped_zone_sync(struct unmapped_zone *uz);
@@ -647,5 +726,16 @@ static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 }
 
 #endif /* CONFIG_UNMAPPED_ALLOC */
+
+#ifdef CONFIG_UNMAPPED_REPORTING
+int unmapped_alloc_report(struct page_reporting_dev_info *prdev,
+			  struct scatterlist *sgl);
+#else
+static inline int unmapped_alloc_report(struct page_reporting_dev_info *prdev,
+					struct scatterlist *sgl)
+{
+	return 0;
+}
+#endif
 
 #endif /* __MM_UNMAPPED_ALLOC_H */

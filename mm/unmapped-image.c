@@ -266,6 +266,7 @@ static void drain_node(int nid)
 
 	/* A refill may still be due for allocations before user space froze. */
 	cancel_work_sync(&node->refill_work);
+	unmapped_report_pause(node);
 	unmapped_alloc_drain(nid);
 	/*
 	 * Blocks are left that lost a page to memory failure, or of which a part
@@ -276,6 +277,7 @@ static void drain_node(int nid)
 		while (unmapped_zone_break_block(&node->zones[i], 1))
 			;
 	unmapped_alloc_drain(nid);
+	unmapped_report_resume(node);
 }
 
 int unmapped_image_check(void)

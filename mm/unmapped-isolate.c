@@ -116,9 +116,11 @@ VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 
 	switch (action) {
 	case MEM_GOING_OFFLINE:
+		unmapped_report_pause(unmapped_node(nid));
 		unmapped_alloc_drain(nid);
 		each_pageblock(range, PB_unmapped_block, break_poisoned_block);
 		unmapped_alloc_drain(nid);
+		unmapped_report_resume(unmapped_node(nid));
 		break;
 	case MEM_OFFLINE:
 		each_pageblock(range, PB_unmapped_fragment, unmapped_forget);

@@ -160,15 +160,21 @@ static void drain_pcps(int nid)
  * unmapped_alloc_drain() - give back all free memory of a node
  * @nid: the node.
  *
- * The free part of partly used blocks stays.
+ * The free part of partly used blocks stays. Waits for a report to the
+ * hypervisor.
  *
  * Context: Process context, may sleep.
  * Return: number of pages given back.
  */
 unsigned long unmapped_alloc_drain(int nid)
 {
+	unsigned long freed;
+
+	unmapped_report_pause(unmapped_node(nid));
 	drain_pcps(nid);
-	return release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
+	freed = release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
+	unmapped_report_resume(unmapped_node(nid));
+	return freed;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_drain);
 
@@ -300,6 +306,25 @@ static unsigned long release_and_drain(int nid, int highest,
 	return freed;
 }
 
+/*
+ * Nothing else is free, and the system may be about to kill a process: wait for
+ * memory that is being reported. The report needs no memory itself.
+ */
+static unsigned long release_reported(int nid, int highest,
+				      unsigned long nr_pages)
+{
+	struct unmapped_node *node = unmapped_node(nid);
+	unsigned long freed;
+
+	if (!nr_pages || current_is_kswapd() || !unmapped_report_running(node))
+		return 0;
+
+	unmapped_report_pause(node);
+	freed = release_and_drain(nid, highest, nr_pages);
+	unmapped_report_resume(node);
+	return freed;
+}
+
 /**
  * unmapped_alloc_reclaim() - give back free memory when memory is short
  * @nid: the node that reclaim looks at.
@@ -326,6 +351,7 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 
 	freed = release_and_drain(nid, highest,
 				  min(nr_pages, nr_spare(nid, highest)));
+	freed += release_reported(nid, highest, nr_pages - min(nr_pages, freed));
 	if (!split || !is_worth_splits(nid, priority))
 		return;
 	for (i = highest; i >= 0; i--)
@@ -402,6 +428,7 @@ static void idle_work(struct work_struct *work)
 		freed += release_idle(&node->zones[i]);
 	}
 	unmapped_refill_idle(node, freed);
+	unmapped_report_wake(node);
 
 	if (owns_memory(node))
 		unmapped_idle_wake(node);
@@ -413,6 +440,7 @@ static void idle_work(struct work_struct *work)
  */
 void __init unmapped_release_init_node(struct unmapped_node *node)
 {
+	unmapped_report_init_node(node);
 	/* An idle CPU need not wake up for this. */
 	INIT_DEFERRABLE_WORK(&node->idle_work, idle_work);
 }

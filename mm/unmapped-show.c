@@ -300,6 +300,15 @@ static void show_pcps(struct seq_file *m, struct zone *zone,
 	}
 }
 
+#ifdef CONFIG_UNMAPPED_REPORTING
+static void show_reported(struct seq_file *m, struct zone *zone,
+			  struct unmapped_zone *uz)
+{
+	show_zone_name(m, zone);
+	seq_printf(m, "%22lu\n", unmapped_zone_nr_reported(uz));
+}
+#endif
+
 static void show_consumers(struct seq_file *m)
 {
 	struct unmapped_consumer consumers[UNMAPPED_MAX_CONSUMERS] = {};
@@ -368,6 +377,11 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	seq_puts(m, "\nFree pages on per-CPU lists\n");
 	show_caches(m, show_pcps);
 
+#ifdef CONFIG_UNMAPPED_REPORTING
+	seq_puts(m, "\nFree pages reported to the hypervisor\n");
+	show_caches(m, show_reported);
+#endif
+
 	show_consumers(m);
 	return 0;
 }
@@ -430,6 +444,11 @@ static bool state_is_good(const struct page *page, enum unmapped_kind kind,
 	if ((page_private(page) & UNMAPPED_ORDER_MASK) != order)
 		return false;
 
+	/* What was reported is not zero. */
+	if (UNMAPPED_REPORTED &&
+	    (page_private(page) & UNMAPPED_STATE) == UNMAPPED_STATE)
+		return false;
+
 	/* A block's chunks stay on its list for a moment when it is split up. */
 	if (kind == UNMAPPED_BLOCK)
 		return !(page_private(page) & UNMAPPED_ON_FRAGMENTS);
@@ -442,7 +461,7 @@ static unsigned long check_list_locked(struct unmapped_zone *uz,
 				       enum unmapped_kind kind,
 				       unsigned int order)
 {
-	unsigned long nr = 0;
+	unsigned long nr = 0, reported = 0;
 	struct page *page;
 
 	lockdep_assert_held(&uz->lock);
@@ -452,8 +471,11 @@ static unsigned long check_list_locked(struct unmapped_zone *uz,
 		    !free_page_is_good(page, uz))
 			return ULONG_MAX;
 		nr++;
+		reported += !!(page_private(page) & UNMAPPED_REPORTED);
 	}
-	return nr == uz->nr_free[kind][order] ? nr << order : ULONG_MAX;
+	return nr == uz->nr_free[kind][order] &&
+	       reported == uz->nr_reported[kind][order] ? nr << order :
+							  ULONG_MAX;
 }
 
 static bool check_pcp(struct unmapped_zone *uz, struct unmapped_pcp *pcp)

@@ -7,9 +7,9 @@
  * lists, see unmapped-owner.c.
  *
  * Chunks enter with the contents that they had in the page allocator. The lists
- * only record whether all of a chunk is zero. That is lost when it merges with
- * a buddy that is not. The caller that takes a chunk that is not zero clears
- * it.
+ * only record whether all of a chunk is zero, or whether the hypervisor knows
+ * that all of it is free. That is lost when it merges with a buddy that is in
+ * another state. The caller that takes a chunk that is not zero clears it.
  *
  * No function handles more than UNMAPPED_BATCH chunks while it holds the lock,
  * except that those of a single block are counted before it is broken, and that
@@ -65,26 +65,42 @@ static void add_owned_locked(struct unmapped_zone *uz, long nr_pages)
 	mod_node_page_state(NODE_DATA(uz->nid), NR_NO_DIRECT_MAP, nr_pages);
 }
 
-static void add_free_locked(struct unmapped_zone *uz, struct page *page,
-			    unsigned int order, enum unmapped_kind kind,
-			    unsigned long zeroed)
+static void add_reported_locked(struct unmapped_zone *uz,
+				enum unmapped_kind kind, unsigned int order,
+				long nr)
 {
 	lockdep_assert_held(&uz->lock);
 
-	set_page_private(page, order | zeroed |
+	WRITE_ONCE(uz->nr_reported[kind][order],
+		   uz->nr_reported[kind][order] + nr);
+}
+
+static void add_free_locked(struct unmapped_zone *uz, struct page *page,
+			    unsigned int order, enum unmapped_kind kind,
+			    unsigned long state)
+{
+	lockdep_assert_held(&uz->lock);
+
+	set_page_private(page, order | state |
 			 (kind == UNMAPPED_FRAGMENT ? UNMAPPED_ON_FRAGMENTS : 0));
 	__SetPageUnmappedFree(page);
-	list_add(&page->buddy_list, &uz->free[kind][order]);
+	if (unlikely(state & UNMAPPED_REPORTED)) {
+		/* The hypervisor has to provide memory again: use it last. */
+		list_add_tail(&page->buddy_list, &uz->free[kind][order]);
+		add_reported_locked(uz, kind, order, 1);
+	} else {
+		list_add(&page->buddy_list, &uz->free[kind][order]);
+	}
 	WRITE_ONCE(uz->nr_free[kind][order], uz->nr_free[kind][order] + 1);
 }
 
-/* Returns whether all of the chunk is zero, UNMAPPED_ZEROED or 0. */
+/* Returns the state of the chunk: UNMAPPED_ZEROED, UNMAPPED_REPORTED or 0. */
 static unsigned long del_free_locked(struct unmapped_zone *uz,
 				     struct page *page)
 {
 	unsigned int order = chunk_order(page);
 	enum unmapped_kind kind = chunk_list(page);
-	unsigned long zeroed = page_private(page) & UNMAPPED_ZEROED;
+	unsigned long state = page_private(page) & UNMAPPED_STATE;
 
 	lockdep_assert_held(&uz->lock);
 
@@ -92,19 +108,21 @@ static unsigned long del_free_locked(struct unmapped_zone *uz,
 	__ClearPageUnmappedFree(page);
 	set_page_private(page, 0);
 	WRITE_ONCE(uz->nr_free[kind][order], uz->nr_free[kind][order] - 1);
-	return zeroed;
+	if (unlikely(state & UNMAPPED_REPORTED))
+		add_reported_locked(uz, kind, order, -1);
+	return state;
 }
 
 /* Keep the first 2^@low of 2^@high pages; put the rest on the free lists. */
 static void split_chunk_locked(struct unmapped_zone *uz, struct page *page,
 			       unsigned int high, unsigned int low,
-			       enum unmapped_kind kind, unsigned long zeroed)
+			       enum unmapped_kind kind, unsigned long state)
 {
 	lockdep_assert_held(&uz->lock);
 
 	while (high > low) {
 		high--;
-		add_free_locked(uz, page + (1UL << high), high, kind, zeroed);
+		add_free_locked(uz, page + (1UL << high), high, kind, state);
 	}
 }
 
@@ -124,7 +142,7 @@ static struct page *free_buddy(struct page *page, unsigned int order)
  * Returns whether the result can be given back: a partly used block can't.
  */
 static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
-			      unsigned int order, unsigned long zeroed)
+			      unsigned int order, unsigned long state)
 {
 	enum unmapped_kind kind = unmapped_kind(page);
 	struct page *buddy;
@@ -133,7 +151,7 @@ static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
 
 	set_page_private(page, 0);
 	while (order < PMD_ORDER && (buddy = free_buddy(page, order))) {
-		zeroed &= del_free_locked(uz, buddy);
+		state &= del_free_locked(uz, buddy);
 		page = min(page, buddy);
 		order++;
 	}
@@ -144,7 +162,9 @@ static bool merge_free_locked(struct unmapped_zone *uz, struct page *page,
 		trace_unmapped_heal(page, PMD_ORDER);
 		kind = UNMAPPED_BLOCK;
 	}
-	add_free_locked(uz, page, order, kind, zeroed);
+	add_free_locked(uz, page, order, kind, state);
+	if (order == PMD_ORDER && !(state & UNMAPPED_REPORTED))
+		unmapped_report_notify(unmapped_node(uz->nid));
 	return order == PMD_ORDER || kind == UNMAPPED_FRAGMENT;
 }
 
@@ -165,13 +185,13 @@ static bool chunk_isolated(const struct page *page, unsigned int order)
 
 /* Put a chunk that was used on the lists, or give it back if it is isolated. */
 static void put_free_locked(struct unmapped_zone *uz, struct page *page,
-			    unsigned int order, unsigned long zeroed)
+			    unsigned int order, unsigned long state)
 {
 	bool whole;
 
 	lockdep_assert_held(&uz->lock);
 
-	whole = merge_free_locked(uz, page, order, zeroed);
+	whole = merge_free_locked(uz, page, order, state);
 	if (unlikely(chunk_isolated(page, order)) && whole)
 		unmapped_isolated_wake(unmapped_node(page_to_nid(page)));
 }
@@ -254,13 +274,13 @@ static void put_sound_pages(struct unmapped_zone *uz, struct page *page,
 
 /* === Taking ============================================================== */
 
-/* Returns a chunk with its state in page->private, as on a list. */
+/* Returns a chunk with its order, and UNMAPPED_ZEROED, in page->private. */
 static struct page *take_kind_locked(struct unmapped_zone *uz,
 				     enum unmapped_kind kind,
 				     unsigned int order, unsigned int from,
 				     unsigned int to)
 {
-	unsigned long zeroed;
+	unsigned long state;
 	struct page *page;
 	unsigned int o;
 
@@ -270,9 +290,9 @@ static struct page *take_kind_locked(struct unmapped_zone *uz,
 		page = first_free_locked(uz, kind, o);
 		if (!page)
 			continue;
-		zeroed = del_free_locked(uz, page);
-		split_chunk_locked(uz, page, o, order, kind, zeroed);
-		set_page_private(page, order | zeroed);
+		state = del_free_locked(uz, page);
+		split_chunk_locked(uz, page, o, order, kind, state);
+		set_page_private(page, order | (state & UNMAPPED_ZEROED));
 		return page;
 	}
 	return NULL;
@@ -623,7 +643,7 @@ struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
 			if (!page)
 				return NULL;
 			*order = chunk_order(page);
-			*zeroed = del_free_locked(uz, page);
+			*zeroed = del_free_locked(uz, page) & UNMAPPED_ZEROED;
 			move_count_locked(uz, &uz->count.cached,
 					  &uz->count.transit, *order);
 			note_left_locked(uz);
@@ -671,6 +691,124 @@ void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order)
 	uz->count.transit -= 1UL << order;
 	add_owned_locked(uz, -(1L << order));
 }
+
+/* === Reporting =========================================================== */
+
+#ifdef CONFIG_UNMAPPED_REPORTING
+/*
+ * The next chunk of a list that is neither reported nor isolated; the others are
+ * moved to the end. If there are many of them, the next call goes on with the
+ * rest.
+ */
+static struct page *next_unreported_locked(struct unmapped_zone *uz,
+					   enum unmapped_kind kind,
+					   unsigned int order)
+{
+	struct list_head *list = &uz->free[kind][order];
+	struct page *page;
+	unsigned int i;
+
+	lockdep_assert_held(&uz->lock);
+
+	for (i = 0; i < UNMAPPED_BATCH; i++) {
+		if (uz->nr_free[kind][order] == uz->nr_reported[kind][order])
+			return NULL;
+		page = list_first_entry(list, struct page, buddy_list);
+		if (!(page_private(page) & UNMAPPED_REPORTED) &&
+		    !chunk_isolated(page, order))
+			return page;
+		list_move_tail(&page->buddy_list, list);
+	}
+	return NULL;
+}
+
+static struct page *isolate_unreported(struct unmapped_zone *uz,
+				       enum unmapped_kind kind,
+				       unsigned int order, bool *zeroed)
+{
+	struct page *page;
+
+	guard(spinlock_irqsave)(&uz->lock);
+	page = next_unreported_locked(uz, kind, order);
+	if (!page)
+		return NULL;
+	*zeroed = del_free_locked(uz, page) & UNMAPPED_ZEROED;
+	move_count_locked(uz, &uz->count.cached, &uz->count.transit, order);
+	return page;
+}
+
+/**
+ * unmapped_zone_isolate_unreported() - take a chunk to report off the lists
+ * @uz: the zone.
+ * @min: its order is at least this, ...
+ * @order: ... and set to this.
+ * @zeroed: set to whether all of it is zero.
+ *
+ * That is one of the largest chunks that are not reported yet.
+ *
+ * Context: Any context except NMI.
+ * Return: the first page, counted as in transit, or NULL.
+ */
+struct page *unmapped_zone_isolate_unreported(struct unmapped_zone *uz,
+					      unsigned int min,
+					      unsigned int *order, bool *zeroed)
+{
+	struct page *page;
+	int o, kind;
+
+	for (o = PMD_ORDER; o >= (int)min; o--) {
+		for (kind = UNMAPPED_BLOCK; kind <= UNMAPPED_FRAGMENT; kind++) {
+			page = isolate_unreported(uz, kind, o, zeroed);
+			if (!page)
+				continue;
+			*order = o;
+			if (likely(!chunk_poisoned(page, o)))
+				return page;
+			put_sound_pages(uz, page, o, &uz->count.transit,
+					*zeroed ? UNMAPPED_ZEROED : 0);
+		}
+	}
+	return NULL;
+}
+
+/**
+ * unmapped_zone_put_reported() - put back a chunk that was to be reported
+ * @uz: its zone.
+ * @page: first page.
+ * @order: its order.
+ * @reported: was it reported?
+ *
+ * Its contents are undefined from then on, even if the report failed.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_zone_put_reported(struct unmapped_zone *uz, struct page *page,
+				unsigned int order, bool reported)
+{
+	guard(spinlock_irqsave)(&uz->lock);
+	move_count_locked(uz, &uz->count.transit, &uz->count.cached, order);
+	put_free_locked(uz, page, order, reported ? UNMAPPED_REPORTED : 0);
+}
+
+/**
+ * unmapped_zone_nr_reported() - number of free pages that were reported
+ * @uz: the zone.
+ *
+ * Context: Any context.
+ * Return: the number, which may be out of date already.
+ */
+unsigned long unmapped_zone_nr_reported(const struct unmapped_zone *uz)
+{
+	unsigned long nr = 0;
+	int kind, order;
+
+	for (kind = UNMAPPED_BLOCK; kind <= UNMAPPED_FRAGMENT; kind++)
+		for (order = 0; order <= PMD_ORDER; order++)
+			nr += READ_ONCE(uz->nr_reported[kind][order]) << order;
+	return nr;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_zone_nr_reported);
+#endif /* CONFIG_UNMAPPED_REPORTING */
 
 /* === Breaking blocks ===================================================== */
 

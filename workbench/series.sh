@@ -40,6 +40,7 @@ series_of() {
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "*)	echo secretmem ;;
 	proc:* | vmcoreinfo:* | tools/mm:*)	echo account ;;
+	mm/page_reporting:* | virtio_balloon:*)	echo account ;;
 	*)	echo mm ;;
 	esac
 }

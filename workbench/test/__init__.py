@@ -31,6 +31,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     dma.group_dma,
     dma.group_dma_all,
     machines.group_remains,
+    machines.group_reported,
     machines.group_kcore,
     machines.group_hibernate,
     machines.group_guest,

@@ -190,6 +190,72 @@ def group_remains(suite):
                  f"{found.get('freed')} are left")
 
 
+class ReportingHost:
+    """The memory of a VM that reports what is free of it: a file, of which QEMU
+    punches out what was reported."""
+
+    def __init__(self):
+        self.before = self.after = self.free = self.holes = 0
+
+    def answer(self, machine, qemu):
+        fd = self.memory(qemu)
+        try:
+            if not machine.asked:
+                self.before = os.fstat(fd).st_blocks * 512
+                return
+            self.after = os.fstat(fd).st_blocks * 512
+            machine.qmp(qemu, ("stop", {}))
+            for line in machine.said:
+                if line.startswith("free "):
+                    start, pages = map(int, line.split()[1:])
+                    self.look(fd, start * 4096, (start + pages) * 4096)
+            machine.qmp(qemu, ("cont", {}))
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def memory(qemu):
+        for entry in os.scandir(f"/proc/{qemu.pid}/fd"):
+            if os.readlink(entry.path).startswith("/memfd:memory-backend-memfd"):
+                return os.open(entry.path, os.O_RDWR)
+        raise vm.VMError("QEMU has no memory that is a file")
+
+    def look(self, fd, start, end):
+        """The holes are free for the host's use. Their contents are undefined
+        from then on: fill them with something."""
+        self.free += end - start
+        while start < end:
+            hole = min(os.lseek(fd, start, os.SEEK_HOLE), end)
+            try:
+                start = min(os.lseek(fd, hole, os.SEEK_DATA), end)
+            except OSError:     # none follows
+                start = end
+            self.holes += start - hole
+            os.pwrite(fd, b"rubbish!" * ((start - hole) // 8), hole)
+
+
+def group_reported(suite):
+    """free page reporting: what is free in blocks that are partly used"""
+    for name, append in (("reported", ""), ("reported-init_on_free", "init_on_free=1")):
+        host = ReportingHost()
+        # Physical addresses are offsets in the file: there is less than 2 GiB.
+        machine = suite.boot(name, "reported", ["16"], timeout=180, memory=512,
+                             append=f"page_reporting.page_reporting_delay_ms=20 {append}", answer=host.answer,
+                             extra=("-object", "memory-backend-memfd,id=ram,size=512M,share=on",
+                                    "-machine", "memory-backend=ram",
+                                    "-device", "virtio-balloon-pci,free-page-reporting=on"))
+        text = "\n".join(line for line in machine.said if not line.startswith("free "))
+        sizes = f"{host.free >> 10} KiB free, {host.holes >> 10} KiB of them not in QEMU, " \
+                f"which had {host.before >> 10} KiB and has {host.after >> 10} KiB\n{text}"
+        yield result(f"{name}: the host has 0.95 of what is free in the cache",
+                     host.free >= 40 << 20 and host.holes >= 0.95 * host.free, sizes)
+        yield result(f"{name}: QEMU has shrunk by as much", host.before - host.after >= 0.95 * host.free, sizes)
+        pages = 3 * 16 * 256
+        yield result(f"{name}: the next secrets read zeroes, whatever the host did to the memory",
+                     f"used again: 0 not zero of {pages}" in text, text)
+        yield result(f"{name}: pages in use are as they were", f"kept: 0 changed of {pages // 3}" in text, text)
+
+
 def group_kcore(suite):
     """unmapped pages in /proc/kcore"""
     machine = suite.boot("kcore", "kcore", timeout=90)

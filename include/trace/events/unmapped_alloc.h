@@ -88,6 +88,12 @@ DEFINE_EVENT(unmapped_chunk, unmapped_heal,
 	TP_ARGS(page, order)
 );
 
+/* The hypervisor was told that a free chunk is free. */
+DEFINE_EVENT(unmapped_chunk, unmapped_report,
+	TP_PROTO(struct page *page, unsigned int order),
+	TP_ARGS(page, order)
+);
+
 #endif /* _TRACE_UNMAPPED_ALLOC_H */
 
 /* This part must be outside protection */
