@@ -104,6 +104,7 @@ def group_input(_suite):
         yield refused("a disk before there is a package", copy / "workbench/bin/disk", "base",
                       say=["no package in build/deb/base", "make deb VARIANT=base"])
         yield refused("a page about others before they ran", copy / "workbench/others.py", say=["nothing has been run"])
+        yield from packages(copy)
         yield two_builds(copy)
         yield interrupted(copy)
 
@@ -126,6 +127,34 @@ def missing_option(copy):
     good, output = command(copy / "workbench/bin/kernel", "plain", "kernelversion")
     return result("an option that is missing in the end", not good and
                   "CONFIG_NO_SUCH_OPTION=y" in output, output)
+
+
+def packages(copy):
+    """bin/deb, with a kernel that is not built: when it is, and what is kept."""
+    kernel = copy / "workbench/bin/kernel"
+    original = kernel.read_text()
+    kernel.write_text("""#!/bin/sh
+out=$(dirname "$0")/../../build/deb/base
+mkdir -p "$out/obj/include/config"
+echo 7.3.4-base >"$out/obj/include/config/kernel.release"
+touch "$out/linux-image-7.3.4-base_1_amd64.deb" "$out/linux-libc-dev_1_amd64.deb"
+echo "$*" >>"$out/built"
+""")
+    deb, out = copy / "workbench/bin/deb", copy / "build/deb/base"
+
+    def built():
+        good, output = command(deb, "base")
+        return good, output, (out / "built").read_text().splitlines()
+
+    good, output, calls = built()
+    yield result("packages are built, and how to install them is said", good and
+                 calls == ["deb-base bindeb-pkg"] and "build/deb/base/linux-image-7.3.4-base_*.deb" in output, output)
+    yield result("the distributor's headers for programs stay", not (out / "linux-libc-dev_1_amd64.deb").exists())
+    yield result("packages are kept when nothing changed", len(built()[2]) == 1)
+    fragment = copy / "workbench/config/debian.config"
+    fragment.write_text(fragment.read_text() + "# changed\n")
+    yield result("packages are built again when an option changed", len(built()[2]) == 2)
+    kernel.write_text(original)
 
 
 def two_builds(copy):
