@@ -147,7 +147,7 @@ static int ask_for_large(char *mem, unsigned long size)
 /* Is all of a mapping mapped by entries of 2 MiB? */
 static int check_large(void *mem, unsigned long size)
 {
-	unsigned long start, kib;
+	unsigned long start, end, kib;
 	FILE *f = fopen("/proc/self/smaps", "r");
 	char line[256];
 	int found = 0, ret = -1;
@@ -155,7 +155,7 @@ static int check_large(void *mem, unsigned long size)
 	if (!f)
 		return fail("smaps");
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%*x ", &start) == 1)
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
 			found = start == (unsigned long)mem;
 		else if (found &&
 			 sscanf(line, "FilePmdMapped: %lu", &kib) == 1)
