@@ -61,10 +61,10 @@ static long read_after(const char *file, const char *from, const char *word)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (!found)
+		if (!found) {
 			found = !strncmp(line, from, strlen(from));
-		else if (sscanf(line, "%63[^: ]%*[: \t]%ld", name, &value) == 2 &&
-			 !strcmp(name, word)) {
+		} else if (sscanf(line, "%63[^: ]%*[: \t]%ld", name,
+				  &value) == 2 && !strcmp(name, word)) {
 			fclose(f);
 			return value;
 		}
