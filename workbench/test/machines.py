@@ -124,6 +124,11 @@ def group_numa(suite):
         if "numa." in name and verdict == SKIPPED:
             verdict = FAILED
         yield f"2 nodes: {name}", verdict, detail
+    machine = suite.boot("numa-folios", "selftests", ["secretmem_folios"], timeout=120, extra=TWO_NODES)
+    for name, verdict, detail in tap_results("secretmem_folios", machine.results.get("secretmem_folios", [])):
+        if "migrate" in name and verdict == SKIPPED:
+            verdict = FAILED
+        yield f"2 nodes: {name}", verdict, detail
 
 
 def group_unplug(suite):

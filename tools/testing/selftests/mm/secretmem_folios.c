@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -600,6 +601,7 @@ TEST_F(folios, each_allocation_fails)
 	TH_LOG("%d allocations, %ld times single pages", nth - 2, small);
 	EXPECT_FALSE(failed);
 	EXPECT_GT(small, 0);
+	EXPECT_LT(small, nth - 1);
 }
 
 /* === Parts of a folio ==================================================== */
@@ -648,6 +650,7 @@ TEST_F(folios, unmap_a_part)
 
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 3);
+	EXPECT_LARGE(self->mem, self->size);
 	ASSERT_EQ(munmap(self->mem + part, self->page), 0);
 	EXPECT_EQ(access_byte(self->mem + part, -1), SIGSEGV);
 	EXPECT_EQ(unmarked(self->mem, part, self->page, 0, 3), 0);
@@ -668,6 +671,7 @@ TEST_F(folios, protect)
 
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 4);
+	EXPECT_LARGE(self->mem, self->size);
 	ASSERT_EQ(mprotect(self->mem + part, self->page, PROT_READ), 0);
 	EXPECT_EQ(access_byte(self->mem + part, 1), SIGSEGV);
 	EXPECT_EQ(access_byte(self->mem + part + self->page, 1), 0);
@@ -723,6 +727,7 @@ TEST_F(folios, advice)
 
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 7);
+	EXPECT_LARGE(self->mem, self->size);
 	for (i = 0; i < sizeof(advice) / sizeof(*advice); i++) {
 		madvise(self->mem, self->size, advice[i]);
 		EXPECT_EQ(unmarked(self->mem, self->size, self->page, 0, 7), 0)
@@ -783,6 +788,28 @@ TEST_F(folios, kernel_refuses)
 	close(mem_fd);
 }
 
+/* A folio is not moved to another node, as a copy would be made for that. */
+TEST_F(folios, migrate)
+{
+	void *pages[] = { self->mem + 3 * self->page };
+	int node = -1, now = -1, other, status;
+	uint64_t pfn;
+
+	ADVISE(self->mem, 4 * self->size);
+	mark(self->mem, self->size, self->page, 10);
+	EXPECT_LARGE(self->mem, self->size);
+	pfn = read_pagemap(self->mem) & PM_PFN;
+	ASSERT_EQ(syscall(__NR_move_pages, 0, 1, pages, NULL, &node, 0), 0);
+	other = !node;
+	if (syscall(__NR_move_pages, 0, 1, pages, &other, &status,
+		    MPOL_MF_MOVE) < 0 && errno == ENODEV)
+		SKIP(return, "needs two nodes");
+	EXPECT_EQ(unmarked(self->mem, self->size, self->page, 0, 10), 0);
+	ASSERT_EQ(syscall(__NR_move_pages, 0, 1, pages, NULL, &now, 0), 0);
+	EXPECT_EQ(now, node);
+	EXPECT_EQ(read_pagemap(self->mem) & PM_PFN, pfn);
+}
+
 /* A folio that was freed has nothing left of what was in it. */
 TEST_F(folios, reuse_shows_no_old_data)
 {
@@ -797,6 +824,7 @@ TEST_F(folios, reuse_shows_no_old_data)
 		if (round % 2 == 0)
 			ADVISE(mem, 4 * self->size);
 		EXPECT_TRUE(all_zero(mem, 4 * self->size));
+		EXPECT_LARGE(mem, round % 2 ? 0 : 4 * self->size);
 		memset(mem, 0xa5, 4 * self->size);
 		munmap(mem, 4 * self->size);
 		close(fd);
@@ -829,6 +857,7 @@ TEST_F(folios, memory_failure)
 		SKIP(return, "needs CONFIG_MEMORY_FAILURE");
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 8);
+	EXPECT_LARGE(self->mem, self->size);
 	/* Not recovered, as contents are lost. */
 	EXPECT_EQ(offline(MEMORY "hard_offline_page",
 			  self->mem + bad * self->page), -1);
@@ -873,6 +902,7 @@ TEST_F(folios, soft_offline)
 		SKIP(return, "needs CONFIG_MEMORY_FAILURE and CONFIG_FAILSLAB");
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 9);
+	EXPECT_LARGE(self->mem, self->size);
 	for (nth = 1; failed && nth < 200; nth++) {
 		char target[32];
 		int soft = open(MEMORY "soft_offline_page", O_WRONLY);
@@ -917,6 +947,7 @@ TEST_F(folios, memory_failure_unsplit)
 		SKIP(return, "needs CONFIG_MEMORY_FAILURE and CONFIG_FAILSLAB");
 	ADVISE(self->mem, 4 * self->size);
 	mark(self->mem, self->size, self->page, 8);
+	EXPECT_LARGE(self->mem, self->size);
 	len = snprintf(text, sizeof(text), "0x%llx",
 		       (unsigned long long)(read_pagemap(self->mem +
 		       bad * self->page) & PM_PFN) * self->page);
