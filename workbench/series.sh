@@ -24,7 +24,7 @@ export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
 # The series by the trees that take them, in the order in which they apply, and
 # how many patches a reviewer can be asked to look at.
-SERIES=(secretmem x86 mm kvm execmem account dma edu)
+SERIES=(secretmem x86 mm kvm execmem account folios dma edu)
 MAX_PATCHES=15
 
 # series_of SUBJECT: which series a patch belongs to.
@@ -34,7 +34,9 @@ series_of() {
 	x86/* | mm/ptdump:*)	echo x86 ;;
 	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
 	"mm/unmapped_alloc: use free memory "*)	echo execmem ;;
-	dma-*:* | mm/gup:* | iommu/dma:* | swiotlb:* | lib/scatterlist:* | selftests/dma:*)
+	mm/gup:* | "mm/secretmem: use large "* | "mm: map no poisoned "* | "selftests/mm: test large "*)
+		echo folios ;;
+	dma-*:* | iommu/dma:* | swiotlb:* | lib/scatterlist:* | selftests/dma:*)
 		echo dma ;;
 	dmaengine:*)	echo edu ;;
 	"mm/secretmem: take pages from "*)	echo mm ;;

@@ -143,6 +143,8 @@ CASES = [
 
     instructions("faults", "secret", "first touch and close of 32 MiB, warm",
                  "cost-faults", quick=True),
+    instructions("large", "secret", "first touch and close of 32 MiB with MADV_HUGEPAGE, cold, and once more",
+                 "cost-large", quick=True),
     instructions("cold-page", "secret", "a page when nothing is ready, and once more",
                  "cost-faults", ("4",), memory=2048, quick=True),
     instructions("tail", "secret", "each of the first touches of 256 MiB, nothing ready",

@@ -2,7 +2,9 @@
 /*
  * What a first touch of a page costs a program, and giving it back.
  *
- *	faults secret|memfd KIB [PROCESSES]
+ *	faults secret|large|memfd KIB [PROCESSES]
+ *
+ * Large: a secret for which MADV_HUGEPAGE asks for large folios.
  *
  * Prints ticks of rdtsc a page: with QEMU's -icount shift=0, instructions. With
  * a number of processes each has that much, and what is printed is all that they
@@ -42,7 +44,7 @@ static int open_memory(void)
 {
 	int fd;
 
-	if (!strcmp(kind, "secret"))
+	if (strcmp(kind, "memfd"))
 		fd = syscall(SYS_memfd_secret, 0);
 	else
 		fd = memfd_create("bench", 0);
@@ -57,6 +59,8 @@ static char *map_memory(int fd)
 
 	if (mem == MAP_FAILED)
 		fail("mmap");
+	if (!strcmp(kind, "large") && madvise(mem, size, MADV_HUGEPAGE))
+		fail("madvise");
 	return mem;
 }
 
@@ -109,8 +113,9 @@ int main(int argc, char **argv)
 
 	size = argc > 2 ? strtoul(argv[2], NULL, 10) << 10 : 0;
 	if (!size || size % PAGE || (argc > 3 && !processes) ||
-	    (strcmp(argv[1], "secret") && strcmp(argv[1], "memfd"))) {
-		fprintf(stderr, "usage: faults secret|memfd KIB [PROCESSES]\n");
+	    (strcmp(argv[1], "secret") && strcmp(argv[1], "large") &&
+	     strcmp(argv[1], "memfd"))) {
+		fprintf(stderr, "usage: faults secret|large|memfd KIB [PROCESSES]\n");
 		return 2;
 	}
 	kind = argv[1];

@@ -70,9 +70,10 @@ METHOD = """## How it is measured
 A name in the tables says what was done, to what, and what was measured. `page`: `alloc_pages()`; `zeroed`: with `__GFP_ZERO`;
 `unmapped`: the allocator; `o3`: order 3; `cold`: empty caches, otherwise allocators are warm; `pair`: one page allocated, freed, and
 again; `batch`: folios allocated one by one, 31 freed by one call; `near`: in 2 MiB of which a fragment is unmapped; `used-`: while
-unmapped pages are in use; `gmem-mapped`, `-unmapped`: guest_memfd with the flag off, on; `fallocate-fault`: both, one after the
-other; `fault`: a guest's first touch; `touch`: the VMM's, through its mapping; `end`: after `fault`, all of the memory is given back;
-`life`: programs, from fork to exit.
+unmapped pages are in use; `large`: secrets with `MADV_HUGEPAGE`, for which only the kernel with the series has folios of 2 MiB;
+`gmem-mapped`, `-unmapped`: guest_memfd with the flag off, on; `fallocate-fault`: both, one after the other; `fault`: a guest's first
+touch; `touch`: the VMM's, through its mapping; `end`: after `fault`, all of the memory is given back; `life`: programs, from fork to
+exit.
 
 ### The fields of results.jsonl
 

@@ -10,7 +10,7 @@ import vm
 from .suite import FAILED, PASSED, SKIPPED, result
 from .tap import tap_results
 
-KSELFTESTS = ["unmapped_alloc", "memfd_secret"]
+KSELFTESTS = ["unmapped_alloc", "secretmem_folios", "memfd_secret"]
 KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
                   "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
                   "set_memory_region_test", "kvm_clock_test"]
@@ -124,6 +124,11 @@ def group_numa(suite):
         if "numa." in name and verdict == SKIPPED:
             verdict = FAILED
         yield f"2 nodes: {name}", verdict, detail
+    machine = suite.boot("numa-folios", "selftests", ["secretmem_folios"], timeout=120, extra=TWO_NODES)
+    for name, verdict, detail in tap_results("secretmem_folios", machine.results.get("secretmem_folios", [])):
+        if "migrate" in name and verdict == SKIPPED:
+            verdict = FAILED
+        yield f"2 nodes: {name}", verdict, detail
 
 
 def group_unplug(suite):
@@ -184,10 +189,10 @@ def group_remains(suite):
                          answer=lambda machine, qemu: machine.count_secrets(qemu))
     found = dict(machine.asked)
     pages = 8 * 256
-    yield result("secrets in use are found in memory, once each", found.get("kept") == pages,
-                 f"{found.get('kept')} of {pages}")
-    yield result("freed secrets are gone from all of memory", found.get("freed") == 0,
-                 f"{found.get('freed')} are left")
+    for what, name in (("", ""), (" in folios of 2 MiB", "-large")):
+        kept, freed = found.get(f"kept{name}"), found.get(f"freed{name}")
+        yield result(f"secrets in use{what} are found in memory, once each", kept == pages, f"{kept} of {pages}")
+        yield result(f"freed secrets{what} are gone from all of memory", freed == 0, f"{freed} are left")
 
 
 class ReportingHost:

@@ -5,6 +5,7 @@
  *
  *	secrets MIB [NODE]	keep that much, of a node's memory, wait for a line,
  *				free it
+ *	secrets --large MIB	the same in folios of 2 MiB, or fail
  *	secrets --open MIB	keep that much ordinary memory, and a mapping of
  *				memfd_secret(2) memory without pages; wait for a line,
  *				and only then keep secrets in it, too
@@ -135,7 +136,34 @@ static int bind(void *mem, unsigned long size, const char *node)
 	return 0;
 }
 
-static int keep(unsigned long size, const char *node)
+/* Ask for large folios before there are pages. */
+static int ask_for_large(char *mem, unsigned long size)
+{
+	if (madvise(mem, size, MADV_HUGEPAGE))
+		return fail("madvise");
+	return 0;
+}
+
+/* How much of a mapping is mapped by entries of 2 MiB? */
+static unsigned long large_part(void *mem)
+{
+	unsigned long start, end, kib, found = 0, part = 0;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			found = start == (unsigned long)mem;
+		else if (found && sscanf(line, "FilePmdMapped: %lu", &kib) == 1)
+			part = kib << 10;
+	}
+	fclose(f);
+	return part;
+}
+
+static int keep(unsigned long size, const char *node, int large)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
 	char line[16];
@@ -144,9 +172,15 @@ static int keep(unsigned long size, const char *node)
 
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	mem = map_secret(size, &fd);
-	if (!mem || (node && bind(mem, size, node)))
+	if (!mem || (node && bind(mem, size, node)) ||
+	    (large && ask_for_large(mem, size)))
 		return 1;
 	mark_pages(mem, size, 0);
+	if (large && large_part(mem) != size) {
+		printf("only %lu bytes of the secrets are in large folios\n",
+		       large_part(mem));
+		return 1;
+	}
 	if (check_pages(mem, size, 0))
 		return fail("the secrets are not what was written");
 	printf("%lu MiB of secrets kept and read back\n", size >> 20);
@@ -229,9 +263,11 @@ int main(int argc, char **argv)
 		return pressure();
 	if (argc == 3 && !strcmp(argv[1], "--open"))
 		return keep_open(strtoul(argv[2], NULL, 10) << 20);
+	if (argc == 3 && !strcmp(argv[1], "--large"))
+		return keep(strtoul(argv[2], NULL, 10) << 20, NULL, 1);
 	if (!mib) {
-		fprintf(stderr, "usage: secrets MIB [NODE] | --open MIB | --pressure\n");
+		fprintf(stderr, "usage: secrets MIB [NODE] | --large MIB | --open MIB | --pressure\n");
 		return 2;
 	}
-	return keep(mib << 20, argv[2]);
+	return keep(mib << 20, argv[2], 0);
 }
