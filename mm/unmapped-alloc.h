@@ -461,7 +461,7 @@ int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 			 unsigned int cpu, struct mm_struct **mm);
 bool unmapped_clear_area_empty(unsigned int cpu);
-bool unmapped_vmap_flush_work(void);
+void unmapped_vmap_flush_work(void);
 unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 #endif
 

@@ -215,10 +215,10 @@ void unmapped_page_vunmap_flush(void)
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_page_vunmap_flush);
 
 #if IS_ENABLED(CONFIG_KUNIT)
-/* Remove mappings that wait for it now. Returns false if nothing is queued. */
-bool unmapped_vmap_flush_work(void)
+/* Let the work run now if it is queued. */
+void unmapped_vmap_flush_work(void)
 {
-	return flush_delayed_work(&purge_work);
+	flush_delayed_work(&purge_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_vmap_flush_work);
 #endif
