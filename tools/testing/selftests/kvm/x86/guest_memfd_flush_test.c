@@ -17,9 +17,12 @@
 /* The documented number of mappings that are removed with one flush. */
 #define MAPS_PER_FLUSH	64
 
-/* More pages than KVM keeps mappings of, in use or not. */
-#define NR_PAGES	256
-#define NR_ROUNDS	8
+/*
+ * More pages than KVM keeps mappings of, in use or not, and no more than slot 0
+ * has in one piece.
+ */
+#define NR_PAGES	120
+#define NR_ROUNDS	16
 /* Fewer than a vCPU keeps mappings of. */
 #define NR_KEPT		20
 
@@ -114,7 +117,7 @@ static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu, void *guest_code,
 	gva_t gva;
 
 	shape.src_type = VM_MEM_SRC_GUEST_MEMFD_NO_DIRECT_MAP;
-	vm = __vm_create_shape_with_one_vcpu(shape, vcpu, NR_PAGES, guest_code);
+	vm = vm_create_shape_with_one_vcpu(shape, vcpu, guest_code);
 	gva = vm_alloc(vm, nr_pages * PAGE_SIZE, KVM_UTIL_MIN_VADDR);
 	vcpu_args_set(*vcpu, 3, addr_gva2gpa(vm, gva), nr_pages, nr);
 	return vm;
@@ -192,7 +195,7 @@ int main(int argc, char *argv[])
 	test_clock(NR_PAGES, "clock in many pages");
 
 	/* A processor that executes VMSAVE for the guest needs no mapping. */
-	if (!kvm_cpu_has(X86_FEATURE_SVM) || get_kvm_amd_param_bool("vls")) {
+	if (!kvm_cpu_has(X86_FEATURE_SVM) || get_kvm_amd_param_integer("vls")) {
 		pr_info("Skipping VMSAVE, which KVM does not emulate\n");
 		return 0;
 	}
