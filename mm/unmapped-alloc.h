@@ -519,6 +519,8 @@ int unmapped_owner_init(void);
 void unmapped_check_out(struct page *page, unsigned int order);
 void unmapped_check_in(struct page *page, unsigned int order);
 
+extern atomic_long_t unmapped_vmap_drops, unmapped_vmap_flushes;
+
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Functions that the tests replace with stubs, or call directly. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
@@ -538,6 +540,7 @@ int unmapped_memory_callback(struct notifier_block *nb, unsigned long action,
 bool unmapped_clear_area(unsigned long *start, unsigned long *end,
 			 unsigned int cpu, struct mm_struct **mm);
 bool unmapped_clear_area_empty(unsigned int cpu);
+void unmapped_vmap_flush_work(void);
 unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 #endif
 

@@ -368,7 +368,7 @@ void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
 {
 	copy_part(page, offset, (void *)from, len, true);
 }
-EXPORT_SYMBOL_IF_KUNIT(memcpy_to_unmapped_page);
+EXPORT_SYMBOL_FOR_CONSUMERS(memcpy_to_unmapped_page);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The addresses where a CPU clears pages. Returns false if it has no mm. */

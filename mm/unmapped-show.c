@@ -342,6 +342,15 @@ static void show_events(struct seq_file *m)
 #endif
 }
 
+/* Mappings that were dropped, and TLB flushes to remove them. */
+static void show_vmaps(struct seq_file *m)
+{
+	seq_puts(m, "\nMappings for the kernel's own use\n");
+	seq_printf(m, "dropped  %ld\nflushes  %ld\n",
+		   atomic_long_read(&unmapped_vmap_drops),
+		   atomic_long_read(&unmapped_vmap_flushes));
+}
+
 static int unmapped_alloc_show(struct seq_file *m, void *v)
 {
 	int i;
@@ -360,6 +369,7 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	show_caches(m, show_pages);
 
 	show_events(m);
+	show_vmaps(m);
 
 	seq_puts(m, "\nKernel text\n");
 	for (i = 0; i < UNMAPPED_NR_TEXT; i++)

@@ -385,11 +385,29 @@ void *unmapped_page_vmap(struct page *page);
  * unmapped_page_vunmap() - undo unmapped_page_vmap()
  * @addr: address returned by unmapped_page_vmap().
  *
- * Flushes the TLBs of all CPUs: no translation is left when this returns.
+ * Removing a mapping takes a flush of all CPUs' TLBs, so up to
+ * UNMAPPED_VMAP_BATCH mappings are removed at a time, at the latest a second
+ * later. Until then, the mapping keeps its reference to the page. If the page is
+ * to be freed, the caller sees to it that its contents are gone, as
+ * unmapped_free_folio() does for files.
  *
  * Context: Process context, may sleep.
  */
 void unmapped_page_vunmap(const void *addr);
+
+/**
+ * unmapped_page_vunmap_flush() - remove all mappings that were dropped
+ *
+ * For the owner of many pages, when it goes away: no page that it freed has a
+ * reference of a mapping that was passed to unmapped_page_vunmap() before. Takes
+ * one flush of all CPUs' TLBs, or none if there is no such mapping.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_page_vunmap_flush(void);
+
+/* How many mappings are removed with one flush; as many pages may wait for it. */
+#define UNMAPPED_VMAP_BATCH	64
 
 /**
  * unmapped_image_check() - do pages in use prevent a hibernation image?
@@ -582,6 +600,10 @@ static inline void *unmapped_page_vmap(struct page *page)
 }
 
 static inline void unmapped_page_vunmap(const void *addr)
+{
+}
+
+static inline void unmapped_page_vunmap_flush(void)
 {
 }
 

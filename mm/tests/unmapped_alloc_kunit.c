@@ -712,6 +712,91 @@ static void unmapped_test_vmap(struct kunit *test)
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	KUNIT_EXPECT_EQ(test, words[0], MARK);
 	unmapped_page_vunmap(words);
+	unmapped_page_vunmap_flush();
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, 0);
+}
+
+/* The flushes since @start that are due to time, not to the number of mappings. */
+static unsigned long timed_flushes(unsigned long start)
+{
+	return (jiffies - start) / HZ + 1;
+}
+
+/* Mappings that are dropped are removed 64 at a time, with a single flush. */
+static void unmapped_test_vmap_batch(struct kunit *test)
+{
+	const unsigned long nr_batches = 4, nr = nr_batches * UNMAPPED_VMAP_BATCH;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	void **maps = kunit_kcalloc(test, nr, sizeof(*maps), GFP_KERNEL);
+	unsigned long flushes, start, seen, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_NOT_NULL(test, maps);
+	KUNIT_ASSERT_EQ(test, nr,
+			unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE, NULL,
+						  nr, pages));
+	for (i = 0; i < nr; i++) {
+		maps[i] = unmapped_page_vmap(pages[i]);
+		KUNIT_ASSERT_NOT_NULL(test, maps[i]);
+		KUNIT_EXPECT_PTR_EQ(test, vmalloc_to_page(maps[i]), pages[i]);
+	}
+
+	unmapped_page_vunmap_flush();
+	start = jiffies;
+	flushes = atomic_long_read(&unmapped_vmap_flushes);
+	for (i = 0; i < nr; i++)
+		unmapped_page_vunmap(maps[i]);
+	flushes = atomic_long_read(&unmapped_vmap_flushes) - flushes;
+	KUNIT_EXPECT_LE(test, flushes, nr_batches + timed_flushes(start));
+	KUNIT_EXPECT_GE(test, flushes, nr_batches);
+
+	unmapped_page_vunmap_flush();
+	KUNIT_EXPECT_EQ(test, unmapped_count_mappings(true, &seen), 0);
+	/* No mapping has kept a reference. */
+	release_pages(pages, nr);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+
+/* Pages that take turns get their mappings back, so there is nothing to flush. */
+static void unmapped_test_vmap_again(struct kunit *test)
+{
+	struct page *pages[] = { alloc_or_fail(test, 0), alloc_or_fail(test, 0) };
+	unsigned long flushes, start;
+	void *map = NULL, *next;
+	int i;
+
+	unmapped_page_vunmap_flush();
+	start = jiffies;
+	flushes = atomic_long_read(&unmapped_vmap_flushes);
+	for (i = 0; i < 100 * UNMAPPED_VMAP_BATCH; i++) {
+		next = unmapped_page_vmap(pages[i % 2]);
+		KUNIT_ASSERT_NOT_NULL(test, next);
+		KUNIT_ASSERT_PTR_EQ(test, vmalloc_to_page(next), pages[i % 2]);
+		if (map)
+			unmapped_page_vunmap(map);
+		map = next;
+	}
+	KUNIT_EXPECT_LE(test, atomic_long_read(&unmapped_vmap_flushes) - flushes,
+			timed_flushes(start));
+
+	unmapped_page_vunmap(map);
+	unmapped_page_vunmap_flush();
+	release_pages(pages, ARRAY_SIZE(pages));
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+}
+
+/* A mapping that was dropped is removed in time, even if it is the only one. */
+static void unmapped_test_vmap_timer(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	void *map = unmapped_page_vmap(page);
+
+	KUNIT_ASSERT_NOT_NULL(test, map);
+	unmapped_page_vunmap(map);
+	unmapped_pages_free(page, 0);
+	/* Unless the second is over, this does not wait for it to be. */
+	unmapped_vmap_flush_work();
 	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
 	expect_zero(test, page, 0);
 }
@@ -4048,6 +4133,9 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_clear_is_private),
 	KUNIT_CASE(unmapped_test_not_mapped_anywhere),
 	KUNIT_CASE(unmapped_test_vmap),
+	KUNIT_CASE(unmapped_test_vmap_batch),
+	KUNIT_CASE(unmapped_test_vmap_again),
+	KUNIT_CASE(unmapped_test_vmap_timer),
 	KUNIT_CASE(unmapped_test_vread),
 	KUNIT_CASE(unmapped_test_nofault),
 	KUNIT_CASE(unmapped_test_bulk_mpol),

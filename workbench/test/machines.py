@@ -13,7 +13,7 @@ from .tap import tap_results
 KSELFTESTS = ["unmapped_alloc", "secretmem_folios", "memfd_secret"]
 KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
                   "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
-                  "set_memory_region_test", "kvm_clock_test"]
+                  "set_memory_region_test", "kvm_clock_test", "guest_memfd_flush_test"]
 
 # In the emulator, the rate of the TSC that the kernel finds early in boot is wrong
 # by 0.24 % in every other run, and is corrected two seconds later. KVM keeps the

@@ -10,7 +10,7 @@
 #include "svm_util.h"
 
 /* More than the number of mappings that KVM keeps. */
-#define NR_VMCBS	16
+#define NR_VMCBS	40
 #define NR_ROUNDS	4
 
 static void l2_guest_code(void)
