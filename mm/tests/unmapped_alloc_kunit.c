@@ -3488,7 +3488,7 @@ static int empty_cache(void *arg)
 {
 	wait_for_completion(&host.started);
 	host.nr_emptied = host.empty(host.nid);
-	complete(&host.done);
+	complete_all(&host.done);
 	return 0;
 }
 
