@@ -42,8 +42,8 @@
 #define KPF_NO_DIRECT_MAP	27
 
 /* Bits of /proc/self/pagemap */
-#define PM_PRESENT		(1ULL << 63)
-#define PM_PFN			((1ULL << 55) - 1)
+#define PM_PRESENT		0x8000000000000000ULL
+#define PM_PFN			0x007fffffffffffffULL
 
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 #define FAULTS "/sys/kernel/debug/"
