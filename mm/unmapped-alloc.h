@@ -309,6 +309,17 @@ static inline bool unmapped_page_zeroed(const struct page *page)
 	return page_private(page) & UNMAPPED_ZEROED;
 }
 
+/*
+ * page->private of a page in use that may be in a hibernation image; of the first
+ * page of a compound page.
+ */
+#define UNMAPPED_IMAGE_ALLOWED	0x696d6167UL
+
+static inline bool unmapped_image_allowed(const struct page *page)
+{
+	return page_private(compound_head(page)) == UNMAPPED_IMAGE_ALLOWED;
+}
+
 extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
 
 static inline void unmapped_text_add(enum unmapped_text what, long nr)
@@ -382,7 +393,7 @@ void unmapped_isolate_init_node(struct unmapped_node *node);
 /* unmapped-show.c: debugfs, show_mem(), self-checks */
 void unmapped_count_consumers(struct unmapped_consumer *consumers,
 			      bool (*skip)(const struct page *page));
-void unmapped_alloc_show_mem(void);
+void unmapped_alloc_show_mem(const nodemask_t *nodemask);
 void unmapped_alloc_count(int nid, struct unmapped_count *sum);
 bool unmapped_alloc_check(int nid);
 

@@ -37,19 +37,11 @@
 /* === Pages that may be in an image ======================================= */
 
 /*
- * page->private of a page in use that may be in an image; of the first page of a
- * compound page. The number of these pages decides whether there can be an image,
- * the mark decides whether the contents of a page get into it.
+ * Pages with UNMAPPED_IMAGE_ALLOWED. Their number decides whether there can be an
+ * image, the mark decides whether the contents of a page get into it. Never more
+ * than the number of pages in use.
  */
-#define IMAGE_ALLOWED	0x696d6167UL
-
-/* Pages with IMAGE_ALLOWED. Never more than the number of pages in use. */
 static atomic_long_t nr_allowed;
-
-static bool image_allowed(const struct page *page)
-{
-	return page_private(compound_head(page)) == IMAGE_ALLOWED;
-}
 
 static void mark_pages(struct page *page, unsigned int order,
 		       unsigned long mark)
@@ -64,14 +56,14 @@ void unmapped_image_allow(struct page *page, unsigned int order)
 {
 	VM_WARN_ON_ONCE(!unmapped_page(page) || PageTail(page));
 
-	mark_pages(page, order, IMAGE_ALLOWED);
+	mark_pages(page, order, UNMAPPED_IMAGE_ALLOWED);
 	atomic_long_add(1L << order, &nr_allowed);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allow);
 
 void unmapped_image_deny(struct page *page, unsigned int order)
 {
-	if (!image_allowed(page))
+	if (!unmapped_image_allowed(page))
 		return;
 
 	atomic_long_sub(1L << order, &nr_allowed);
@@ -81,7 +73,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
 
 void unmapped_image_copy(void *dst, struct page *page)
 {
-	if (image_allowed(page))
+	if (unmapped_image_allowed(page))
 		unmapped_page_copy(page, dst, false);
 	else
 		clear_page(dst);
@@ -99,7 +91,7 @@ static bool has_poisoned(unsigned long pfn, unsigned long end)
 
 	for (; pfn < end; pfn++, page++)
 		if (PageHWPoison(page) && unmapped_page(page) &&
-		    image_allowed(page))
+		    unmapped_image_allowed(page))
 			return true;
 	return false;
 }
@@ -136,7 +128,7 @@ static void show_consumers(void)
 	struct unmapped_consumer consumers[UNMAPPED_MAX_CONSUMERS] = {};
 	int i;
 
-	unmapped_count_consumers(consumers, image_allowed);
+	unmapped_count_consumers(consumers, unmapped_image_allowed);
 	for (i = 0; i < ARRAY_SIZE(consumers) && consumers[i].nr_pages; i++)
 		pr_info("%s: %lu kB\n", consumers[i].name,
 			K(consumers[i].nr_pages));

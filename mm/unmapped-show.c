@@ -31,8 +31,13 @@
 
 static void count_zone(struct unmapped_zone *uz, struct unmapped_count *sum)
 {
-	unsigned long nr_pcp = unmapped_pcp_count(uz);
+	unsigned long nr_pcp;
 
+	/* Most zones have no such memory, and anyone can ask, by meminfo. */
+	if (!READ_ONCE(uz->count.owned) && !READ_ONCE(uz->count.lost))
+		return;
+
+	nr_pcp = unmapped_pcp_count(uz);
 	guard(spinlock_irqsave)(&uz->lock);
 	/* A page that moved to another CPU's list may be counted twice. */
 	nr_pcp = min(nr_pcp, uz->count.used);
@@ -102,11 +107,17 @@ static void count_page(const struct consumer_walk *walk, struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	if (!folio_try_get(folio))
+	if (walk->skip && walk->skip(page))
 		return;
+	if (!folio_try_get(folio)) {
+		/* Text has no file, and no other page can get one meanwhile. */
+		if (unmapped_page(page) && unmapped_page_used(page))
+			add_page(walk->consumers, "no_file");
+		return;
+	}
 
 	scoped_guard(rcu)
-		if (unmapped_page(page) && !(walk->skip && walk->skip(page)))
+		if (unmapped_page(page))
 			add_page(walk->consumers, consumer_name(folio, page));
 	folio_put(folio);
 }
@@ -117,11 +128,13 @@ static void count_area(unsigned long pfn, unsigned long end, void *data)
 		count_page(data, pfn_to_page(pfn));
 }
 
-static bool has_unmapped_pages(unsigned long pfn)
+/* The span of a zone may have memory of another one in it. */
+static bool has_unmapped_pages(const struct zone *zone, unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return page && get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK;
+	return page && page_zone(page) == zone &&
+	       get_pfnblock_flags(page, pfn) & UNMAPPED_PAGEBLOCK_MASK;
 }
 
 /*
@@ -137,7 +150,7 @@ static void walk_zone(const struct zone *zone,
 
 	for (; pfn < zone_end_pfn(zone); pfn = end) {
 		end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
-		if (has_unmapped_pages(pfn))
+		if (has_unmapped_pages(zone, pfn))
 			area(pfn, end, data);
 		cond_resched();
 	}
@@ -399,10 +412,11 @@ DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
 
 /**
  * unmapped_alloc_show_mem() - print a line for each node for show_mem()
+ * @nodemask: the nodes, NULL for all of them.
  *
  * Context: Any context except NMI.
  */
-void unmapped_alloc_show_mem(void)
+void unmapped_alloc_show_mem(const nodemask_t *nodemask)
 {
 	struct unmapped_count count;
 	int nid;
@@ -411,12 +425,22 @@ void unmapped_alloc_show_mem(void)
 		return;
 
 	for_each_online_node(nid) {
+		if (nodemask && !node_isset(nid, *nodemask))
+			continue;
 		unmapped_alloc_count(nid, &count);
 		if (count.owned)
 			pr_info("Node %d %lu pages unmapped, %lu of them cached\n",
 				nid, count.owned, count.cached);
 	}
 }
+
+bool unmapped_page_used(const struct page *page)
+{
+	/* Of a block of kernel text, only the first page has a reference. */
+	return page_ref_count(compound_head(page)) ||
+	       unmapped_image_allowed(page);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_page_used);
 
 void unmapped_alloc_meminfo(int nid, unsigned long *nr_pages,
 			    unsigned long *nr_free)

@@ -14,7 +14,7 @@
  *
  * As for the page allocator, what is allocated or freed while profiling is off
  * is not charged or uncharged. A reference from before is uncharged when its
- * page is used the next time while profiling is on.
+ * page is used the next time while profiling is on, or given back.
  */
 
 #include <linux/alloc_tag.h>
@@ -97,11 +97,11 @@ void __unmapped_tag_free_page(struct page *page)
 }
 
 /**
- * __unmapped_tag_lose() - uncharge a chunk that is lost
+ * __unmapped_tag_lose() - uncharge a chunk that is lost, or given back
  * @page: first page of a free chunk, or of one from the page allocator.
  * @order: order of the chunk.
  *
- * Context: Any context. Profiling is enabled.
+ * Context: Any context. Profiling is enabled, or was.
  */
 void __unmapped_tag_lose(struct page *page, unsigned int order)
 {
@@ -141,5 +141,8 @@ void unmapped_check_in(struct page *page, unsigned int order)
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 	if (mem_alloc_profiling_enabled())
 		charge_chunk(page, order, unmapped_cache());
+	else if (!mem_alloc_profiling_permanently_disabled())
+		/* The page allocator knows nothing of a reference per page. */
+		__unmapped_tag_lose(page, order);
 #endif
 }

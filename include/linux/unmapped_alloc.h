@@ -356,6 +356,17 @@ void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
 			     size_t len);
 
 /**
+ * unmapped_page_used() - is an unmapped page in use?
+ * @page: a page for which unmapped_page() is true. It need not have a reference.
+ *
+ * For statistics: another CPU may allocate or free the page meanwhile.
+ *
+ * Context: Any context.
+ * Return: true if it is not free in the cache.
+ */
+bool unmapped_page_used(const struct page *page);
+
+/**
  * unmapped_alloc_meminfo() - how much memory the allocator has
  * @nid: the node, NUMA_NO_NODE for all of them.
  * @nr_pages: set to the number of pages that are absent from the direct map.
@@ -575,6 +586,11 @@ static inline void unmapped_free_folio(struct folio *folio)
 }
 
 static inline bool unmapped_page(const struct page *page)
+{
+	return false;
+}
+
+static inline bool unmapped_page_used(const struct page *page)
 {
 	return false;
 }

@@ -111,7 +111,7 @@ static enum perms perms_of(const void *addr)
 static void expect_perms(struct kunit *test, void *p, size_t size,
 			 enum perms perms)
 {
-	unsigned int bad_perms = 0, aliased = 0;
+	unsigned int bad_perms = 0, aliased = 0, unused = 0;
 	struct page *page;
 	size_t i;
 
@@ -119,9 +119,11 @@ static void expect_perms(struct kunit *test, void *p, size_t size,
 		page = vmalloc_to_page(p + i);
 		bad_perms += perms_of(p + i) != perms;
 		aliased += !unmapped_page(page) || kernel_page_present(page);
+		unused += !unmapped_page_used(page);
 	}
 	KUNIT_EXPECT_EQ(test, bad_perms, 0);
 	KUNIT_EXPECT_EQ(test, aliased, 0);
+	KUNIT_EXPECT_EQ(test, unused, 0);
 }
 
 static void expect_trapping(struct kunit *test, void *p, size_t size)

@@ -3941,6 +3941,31 @@ static void unmapped_test_tag_switched_off(struct kunit *test)
 	switch_profiling(was_on);
 }
 
+/* Pages that are given back while profiling is off. */
+static void unmapped_test_tag_given_back(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	switch_profiling(true);
+	__free_page(alloc_tagged(consumer(), GFP_KERNEL, 0));
+	expect_cache_charged(test);
+	switch_profiling(false);
+	drain_all();
+	switch_profiling(true);
+	expect_charged(test, unmapped_cache(), 0, 0);
+
+	/* Most likely, these are the same pages. */
+	__free_page(alloc_tagged(consumer(), GFP_KERNEL, 0));
+	expect_cache_charged(test);
+	drain_all();
+	expect_charged(test, unmapped_cache(), 0, 0);
+	switch_profiling(was_on);
+}
+
 #define TAG_THREADS	4
 #define TAG_ROUNDS	2000
 #define TAG_KEPT	16
@@ -4263,6 +4288,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_tag_lost_block),
 	KUNIT_CASE(unmapped_test_tag_switched_on),
 	KUNIT_CASE(unmapped_test_tag_switched_off),
+	KUNIT_CASE(unmapped_test_tag_given_back),
 	KUNIT_CASE(unmapped_test_tag_load),
 #endif
 	{}

@@ -137,7 +137,8 @@ static bool is_user(const char *site)
 {
 	static const char * const files[] = {
 		"mm/unmapped-tag.c:", "mm/secretmem.c:",
-		"virt/kvm/guest_memfd.c:", "mm/execmem-unmapped.c:", NULL
+		"virt/kvm/guest_memfd.c:", "mm/execmem-unmapped.c:",
+		"kernel/dma/unmapped.c:", NULL
 	};
 	int i;
 
@@ -220,7 +221,23 @@ static void print_string(const char *text)
 	putchar('"');
 }
 
-/* An object for each group; sizes are in the unit that the kernel uses. */
+static void print_json_item(const struct item *item)
+{
+	if (item->calls < 0) {
+		print_string(item->name);
+		printf(": %lld", item->value);
+		return;
+	}
+	/* A line of a source file may have several call sites. */
+	printf("{\"site\": ");
+	print_string(item->name);
+	printf(", \"bytes\": %lld, \"calls\": %lld}", item->value, item->calls);
+}
+
+/*
+ * An object for each group, and an array for the call sites; sizes are in the
+ * unit that the kernel uses.
+ */
 static void print_json(void)
 {
 	int i, j;
@@ -229,19 +246,13 @@ static void print_json(void)
 	for (i = 0; i < NR_GROUPS; i++) {
 		const struct group *g = &groups[i];
 
-		printf("%s\"%s\": {", i ? ", " : "", g->key);
+		printf("%s\"%s\": %c", i ? ", " : "", g->key,
+		       i == SITES ? '[' : '{');
 		for (j = 0; j < g->nr; j++) {
-			const struct item *item = &g->item[j];
-
 			printf("%s", j ? ", " : "");
-			print_string(item->name);
-			if (item->calls < 0)
-				printf(": %lld", item->value);
-			else
-				printf(": {\"bytes\": %lld, \"calls\": %lld}",
-				       item->value, item->calls);
+			print_json_item(&g->item[j]);
 		}
-		putchar('}');
+		putchar(i == SITES ? ']' : '}');
 	}
 	puts("}");
 }
