@@ -469,7 +469,7 @@ static long nr_flagged_used(void)
  */
 static long used_kb(const char *name)
 {
-	long all = -1, nr_free = 0;
+	long all = -1, nr_free = 0, value;
 	char line[256], *found;
 	FILE *f;
 
@@ -478,10 +478,10 @@ static long used_kb(const char *name)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
 		found = strstr(line, "NoDirectMap");
-		if (!found)
-			continue;
-		sscanf(found, "NoDirectMap: %ld", &all);
-		sscanf(found, "NoDirectMapFree: %ld", &nr_free);
+		if (found && sscanf(found, "NoDirectMap: %ld", &value) == 1)
+			all = value;
+		if (found && sscanf(found, "NoDirectMapFree: %ld", &value) == 1)
+			nr_free = value;
 	}
 	fclose(f);
 	return all < 0 ? -1 : all - nr_free;
