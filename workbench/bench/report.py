@@ -73,7 +73,8 @@ def against(goal: Goal):
     if not goal.against:
         return ""
     kernel, _, figure = goal.against
-    above = {"ratio": " of", "percent": " above", "difference": " than"}[goal.compare]
+    above = {"ratio": " of", "percent": " above", "difference": " than",
+             "difference105": " than 1.05 of"}[goal.compare]
     return f"{above} {KERNELS[kernel]} {figure}"
 
 

@@ -93,6 +93,7 @@ class Bench(unittest.TestCase):
             self.assertIn(case.group, GROUPS)
             self.assertTrue((WORKBENCH / "vm/jobs" / case.job).exists(), case.job)
         for goal in goals.GOALS:
+            self.assertEqual(bool(report.against(goal)), bool(goal.against), goal)
             for kernel, case, _ in filter(None, (goal.figure, goal.against)):
                 self.assertIn(kernel, BY_NAME[case].kernels)
         for entry in summary.ENTRIES:
