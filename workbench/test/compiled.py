@@ -51,9 +51,10 @@ def touches_objects(commit):
 
 
 def objects_of(commit):
-    """What a commit changes outside of the folders that are compiled as a whole."""
-    return sorted(f.removesuffix(".c") + ".o" for f in files_of(commit)
-                  if f.endswith(".c") and "kvm" not in f and not f.startswith(("tools/", *FOLDERS)))
+    """What a commit changes outside of the folders that are compiled as a whole, and is in the configuration."""
+    changed = [f.removesuffix(".c") + ".o" for f in files_of(commit)
+               if f.endswith(".c") and "kvm" not in f and not f.startswith(("tools/", *FOLDERS))]
+    return sorted(name for name in changed if (TOP / "build/x86_64" / name).exists())
 
 
 def touches_kvm(commit):
