@@ -438,6 +438,7 @@ void unmapped_report_init_node(struct unmapped_node *node);
 void unmapped_report_wake(struct unmapped_node *node);
 bool unmapped_report_running(struct unmapped_node *node);
 void unmapped_report_pause(struct unmapped_node *node);
+void unmapped_report_pause_for(struct unmapped_node *node, long timeout);
 void unmapped_report_resume(struct unmapped_node *node);
 #else
 static inline void unmapped_report_init_node(struct unmapped_node *node)

@@ -306,20 +306,25 @@ static unsigned long release_and_drain(int nid, int highest,
 	return freed;
 }
 
+/* The priority of reclaim at which it may wait for a report. */
+#define UNMAPPED_WAIT_PRIORITY	(DEF_PRIORITY / 2)
+
 /*
- * Nothing else is free, and the system may be about to kill a process: wait for
- * memory that is being reported. The report needs no memory itself.
+ * Reclaim has had no success so far, and the system may be about to kill a
+ * process: wait for memory that is being reported, but not for a device that does
+ * not answer. The report needs no memory itself.
  */
 static unsigned long release_reported(int nid, int highest,
-				      unsigned long nr_pages)
+				      unsigned long nr_pages, int priority)
 {
 	struct unmapped_node *node = unmapped_node(nid);
 	unsigned long freed;
 
-	if (!nr_pages || current_is_kswapd() || !unmapped_report_running(node))
+	if (!nr_pages || priority > UNMAPPED_WAIT_PRIORITY ||
+	    current_is_kswapd() || !unmapped_report_running(node))
 		return 0;
 
-	unmapped_report_pause(node);
+	unmapped_report_pause_for(node, HZ);
 	freed = release_and_drain(nid, highest, nr_pages);
 	unmapped_report_resume(node);
 	return freed;
@@ -351,7 +356,8 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 
 	freed = release_and_drain(nid, highest,
 				  min(nr_pages, nr_spare(nid, highest)));
-	freed += release_reported(nid, highest, nr_pages - min(nr_pages, freed));
+	freed += release_reported(nid, highest, nr_pages - min(nr_pages, freed),
+				  priority);
 	if (!split || !is_worth_splits(nid, priority))
 		return;
 	for (i = highest; i >= 0; i--)

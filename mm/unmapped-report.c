@@ -83,6 +83,24 @@ void unmapped_report_pause(struct unmapped_node *node)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_report_pause);
 
 /**
+ * unmapped_report_pause_for() - let no report begin, and wait a while
+ * @node: the node.
+ * @timeout: how long to wait for the one that runs, in jiffies.
+ *
+ * As unmapped_report_pause(), for those who can do without the memory. A device
+ * may never answer.
+ *
+ * Context: Process context, may sleep; not if the task is being killed.
+ */
+void unmapped_report_pause_for(struct unmapped_node *node, long timeout)
+{
+	scoped_guard(spinlock_irq, &node->report_wait.lock)
+		node->nr_report_pauses++;
+	wait_event_killable_timeout(node->report_wait,
+				    !READ_ONCE(node->reporting), timeout);
+}
+
+/**
  * unmapped_report_resume() - allow reports again
  * @node: the node.
  *
@@ -210,6 +228,16 @@ static bool is_quiet(struct unmapped_zone *uz)
 	return quiet;
 }
 
+/* When memory is short, the cache is about to be emptied. */
+static bool is_worth_report(struct unmapped_zone *uz)
+{
+	int i = uz - unmapped_node(uz->nid)->zones;
+	struct zone *zone = &NODE_DATA(uz->nid)->node_zones[i];
+
+	return nr_unreported(uz) &&
+	       zone_watermark_ok(zone, 0, low_wmark_pages(zone), 0, 0);
+}
+
 /* Returns true if another report should follow, or an error. */
 static int report_zone(struct page_reporting_dev_info *prdev,
 		       struct scatterlist *sgl, struct unmapped_zone *uz)
@@ -220,7 +248,7 @@ static int report_zone(struct page_reporting_dev_info *prdev,
 	unsigned int min = quiet ? 0 : min_t(unsigned int, page_reporting_order,
 					     PMD_ORDER);
 
-	while (left > 0) {
+	while (left > 0 && is_worth_report(uz)) {
 		nr = report_some(prdev, sgl, uz, min);
 		if (nr < 0 && nr != -EAGAIN)
 			return nr;
@@ -232,15 +260,6 @@ static int report_zone(struct page_reporting_dev_info *prdev,
 		cond_resched();
 	}
 	return !quiet && nr_unreported(uz);
-}
-
-/* When memory is short, the cache is about to be emptied. */
-static bool is_worth_report(struct unmapped_zone *uz, int i)
-{
-	struct zone *zone = &NODE_DATA(uz->nid)->node_zones[i];
-
-	return nr_unreported(uz) &&
-	       zone_watermark_ok(zone, 0, low_wmark_pages(zone), 0, 0);
 }
 
 /**
@@ -270,7 +289,7 @@ int unmapped_alloc_report(struct page_reporting_dev_info *prdev,
 	for_each_online_node(nid) {
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
 			uz = &unmapped_node(nid)->zones[i];
-			if (!is_worth_report(uz, i))
+			if (!is_worth_report(uz))
 				continue;
 			ret = report_zone(prdev, sgl, uz);
 			if (ret < 0)

@@ -276,7 +276,7 @@ MUTATIONS = [
     ("all of a large folio is counted", "mm/secretmem.c",
      "\tthis_cpu_add(nr_resident, HPAGE_PMD_NR);\n", "\tthis_cpu_inc(nr_resident);\n", "kselftest"),
     ("and is charged to RLIMIT_MEMLOCK", "mm/secretmem.c",
-     "\tif (!secretmem_account_folio(state, folio)) {\n\t\tfolio_put(folio);\n\t\tgoto fallback;\n\t}\n", "", "kselftest"),
+     "\tif (!__secretmem_account_pages(state->user, HPAGE_PMD_NR))\n\t\tgoto fallback;\n", "", "kselftest"),
     ("a poisoned page is not mapped with its folio", "mm/memory.c",
      "PTRS_PER_PTE ||\n\t\t\t    folio_test_has_hwpoisoned(folio))) {", "PTRS_PER_PTE)) {", "kselftest"),
     ("KVM does not map buffers", "virt/kvm/pfncache.c",
