@@ -458,6 +458,11 @@ static inline void unmapped_report_pause(struct unmapped_node *node)
 {
 }
 
+static inline void unmapped_report_pause_for(struct unmapped_node *node,
+					     long timeout)
+{
+}
+
 static inline void unmapped_report_resume(struct unmapped_node *node)
 {
 }
