@@ -355,7 +355,7 @@ MUTATIONS = [
     ("and no other begins", "mm/unmapped-report.c",
      "\tif (node->nr_report_pauses)\n\t\treturn false;\n", "", "kunit"),
     ("reclaim waits for a report before a process is killed", "mm/unmapped-release.c",
-     "\tfreed += release_reported(nid, highest, nr_pages - min(nr_pages, freed));\n", "", "kunit"),
+     "\tfreed += release_reported(nid, highest, nr_pages - min(nr_pages, freed),\n\t\t\t\t  priority);\n", "", "kunit"),
     ("no device gets pages that it might access", "mm/unmapped-report.c",
      "!prdev->no_access ||", "0 ||", "kunit"),
     ("isolated memory is not reported", "mm/unmapped-zone.c",
