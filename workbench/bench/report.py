@@ -38,7 +38,10 @@ def rows(header, lines):
 def goal_line(goal, record):
     values = record.get("values", [record["value"]])
     measured = spread(values) if record["value"] is not None else "FAILED"
-    return [goal.text, measured, goal.wanted, VERDICTS[record["verdict"]]]
+    verdict = VERDICTS[record["verdict"]]
+    if record["verdict"] == "not met" and goal.why:
+        verdict += f": {goal.why}"
+    return [goal.text, measured, goal.wanted, verdict]
 
 
 def goals_table(goals):

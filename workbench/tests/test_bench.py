@@ -63,6 +63,12 @@ class Bench(unittest.TestCase):
         self.assertEqual(verdicts[110], "not met")
         self.assertNotIn(80, verdicts)
 
+    def test_why_not(self):
+        goal = next(goal for goal in goals.GOALS if goal.why)
+        for verdict, shown in (("not met", True), ("met", False)):
+            record = {"goal": goal.text, "value": 1.0, "verdict": verdict}
+            self.assertEqual(goal.why in report.goals_table([record])[-1], shown)
+
     def test_failed_is_shown(self):
         failed = outcome("pages", "base", page_zeroed_pair=[1000.0])
         failed.fail("it hung")
