@@ -145,6 +145,7 @@ static unsigned int find_pageblocks(unsigned long *pfn, unsigned long end,
 	struct page *page;
 
 	for (; *pfn < end && nr < max; *pfn += pageblock_nr_pages) {
+		cond_resched();
 		page = pfn_to_online_page(*pfn);
 		/* There are holes between zones, and page 0 is in none. */
 		if (!page || !zone_spans_pfn(page_zone(page), *pfn) ||
@@ -171,10 +172,8 @@ static void collapse_late(struct work_struct *work)
 
 	/* Keep memory from being hot-removed while its pages are looked up. */
 	get_online_mems();
-	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages)))) {
+	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages))))
 		unmapped_collapse_now(pages, nr);
-		cond_resched();
-	}
 	put_online_mems();
 }
 

@@ -20,13 +20,7 @@
 #define ROUNDS	33
 #define EDU	0x1234, 0x11e8
 
-static const struct {
-	const char *name;
-	unsigned long attrs;
-} kinds[] = {
-	{ "dma-nomap", DMA_ATTR_NO_KERNEL_MAPPING },
-	{ "dma-mapped", 0 },
-};
+static const size_t sizes[] = { SZ_4K, SZ_64K, SZ_2M };
 
 static int by_value(const void *a, const void *b)
 {
@@ -68,34 +62,53 @@ static int measure(struct device *dev, const char *name, unsigned long attrs,
 	return 0;
 }
 
+static int measure_sizes(struct device *dev, const char *name,
+			 unsigned long attrs)
+{
+	int i, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sizes) && !err; i++)
+		err = measure(dev, name, attrs, sizes[i]);
+	return err;
+}
+
+static int measure_nomap(struct device *dev)
+{
+	unsigned long attrs = DMA_ATTR_NO_KERNEL_MAPPING;
+	dma_addr_t addr;
+	void *keep;
+	int err;
+
+	/* A block that was cleared as a whole, and is not given back in between. */
+	keep = dma_alloc_attrs(dev, SZ_2M, &addr, GFP_KERNEL, attrs);
+	if (keep)
+		dma_free_attrs(dev, SZ_2M, keep, addr, attrs);
+	keep = dma_alloc_attrs(dev, SZ_4K, &addr, GFP_KERNEL, attrs);
+	err = measure_sizes(dev, "dma-nomap", attrs);
+	if (keep)
+		dma_free_attrs(dev, SZ_4K, keep, addr, attrs);
+	return err;
+}
+
 int bench_dma(void)
 {
-	static const size_t sizes[] = { SZ_4K, SZ_64K, SZ_2M };
 	struct pci_dev *pdev = pci_get_device(EDU, NULL);
 	struct device *dev;
-	void *keep = NULL;
-	dma_addr_t addr;
-	int i, j, err;
+	int err;
 
 	if (!pdev)
 		return -ENODEV;
 
 	dev = &pdev->dev;
 	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
-	/* A block that was cleared as a whole, and is not given back in between. */
-	keep = dma_alloc_attrs(dev, SZ_2M, &addr, GFP_KERNEL,
-			       DMA_ATTR_NO_KERNEL_MAPPING);
-	if (keep)
-		dma_free_attrs(dev, SZ_2M, keep, addr, DMA_ATTR_NO_KERNEL_MAPPING);
-	keep = NULL;
+	/*
+	 * First what both kernels do in the same way: what it costs depends on
+	 * which pages and addresses were used before.
+	 */
 	if (!err)
-		keep = dma_alloc_attrs(dev, SZ_4K, &addr, GFP_KERNEL,
-				       DMA_ATTR_NO_KERNEL_MAPPING);
-	for (i = 0; i < ARRAY_SIZE(kinds) && !err; i++)
-		for (j = 0; j < ARRAY_SIZE(sizes) && !err; j++)
-			err = measure(dev, kinds[i].name, kinds[i].attrs, sizes[j]);
-	if (keep)
-		dma_free_attrs(dev, SZ_4K, keep, addr, DMA_ATTR_NO_KERNEL_MAPPING);
+		err = measure_sizes(dev, "dma-mapped", 0);
+	if (!err)
+		err = measure_nomap(dev);
 	pci_dev_put(pdev);
 	return err;
 }

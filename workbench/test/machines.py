@@ -308,6 +308,22 @@ def group_hibernate(suite):
     yield result("ordinary memory is found on the disk", ordinary >= pages, f"{ordinary} of {pages}")
     found = dict(machine.asked)
     yield result("no secret is", found == {"in use": 0, "no swap": 0, "freed": 0}, f"{found} are left")
+    yield from without_allocator(suite)
+
+
+def without_allocator(suite):
+    """Whatever prevents its start, secretmem does without."""
+    machine = suite.boot("hibernate-perpage", "hibernate-perpage", ["8"], timeout=180, memory=512,
+                         append="initcall_blacklist=unmapped_alloc_init")
+    text = "\n".join(machine.said)
+    yield result("without the allocator, pages in use prevent hibernation, too",
+                 "the allocator is available" not in text and
+                 "in use: fails: Device or resource busy" in text and
+                 re.search(r"^in use: .*\bdisk\b", text, re.M) is not None and
+                 "in use: the system was disturbed 0 times" in text, text)
+    yield result("without the allocator, the log says how much they are",
+                 re.search(r"^log: no hibernation, 8192 kB in use ", text, re.M) is not None, text)
+    yield result("without the allocator, an open descriptor does not prevent it", "created: 1 times" in text, text)
 
 
 def group_guest(suite):

@@ -115,3 +115,16 @@ probes_off() {
 	sed 's/^p:/-:/; s/ .*//' /tmp/probes >/tmp/probes-off
 	while read -r probe; do echo "$probe"; done </tmp/probes-off >>/sys/kernel/tracing/kprobe_events
 }
+
+# When virtio_console resumes, it asks whether the host has the port open before
+# it has buffers for the answer, and then waits for ever. Start the driver anew.
+reconnect() {
+	exec 3>&-
+	driver=/sys/bus/virtio/drivers/virtio_console
+	for device in "$driver"/virtio*; do
+		echo "${device##*/}" >"$driver/unbind"
+		echo "${device##*/}" >"$driver/bind"
+	done
+	until (: <>/run/host) 2>/dev/null; do sleep 0.1; done
+	exec 3<>/run/host
+}
