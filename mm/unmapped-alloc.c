@@ -43,7 +43,7 @@
  *
  * 1. unmapped_node::refill_lock, a mutex held while blocks are taken
  * 2. unmapped_zone::lock, interrupts off
- * 3. unmapped_maps_lock in unmapped-owner.c, interrupts off
+ * 3. unmapped_fragments_lock in unmapped-owner.c, interrupts off
  *
  * Under 2, locks of the slab and page allocators are taken for the bitmap that
  * is allocated when a block is split up (GFP_NOWAIT), and those of a workqueue.

@@ -615,30 +615,31 @@ static inline void unmapped_tag_lose(struct page *page, unsigned int order)
 #endif
 
 /**
- * struct unmapped_map - which pages of a PMD-size area are fragments
+ * struct unmapped_fragments - which pages of a PMD-size area are fragments
  * @next: the next one in the same bucket. Constant, as @index is.
  * @index: number of the area, counted from page frame 0.
  * @owned: a bit for each page of the area.
  */
-struct unmapped_map {
-	struct unmapped_map *next;
+struct unmapped_fragments {
+	struct unmapped_fragments *next;
 	unsigned long index;
 	DECLARE_BITMAP(owned, UNMAPPED_BLOCK_PAGES);
 };
 
 /* Hash table of areas that have, or had, fragments. Nothing is removed. */
-extern struct unmapped_map **unmapped_maps;
-extern unsigned long unmapped_maps_mask;
+extern struct unmapped_fragments **unmapped_fragments_table;
+extern unsigned long unmapped_fragments_mask;
 
-static __always_inline struct unmapped_map *unmapped_find_map(unsigned long index)
+static __always_inline
+struct unmapped_fragments *unmapped_find_fragments(unsigned long index)
 {
-	struct unmapped_map *map;
+	struct unmapped_fragments *fragments;
 
-	/* Pairs with the release in insert_map(). */
-	map = READ_ONCE(unmapped_maps[index & unmapped_maps_mask]);
-	while (map && map->index != index)
-		map = map->next;
-	return map;
+	/* Pairs with the release in insert_fragments(). */
+	fragments = READ_ONCE(unmapped_fragments_table[index & unmapped_fragments_mask]);
+	while (fragments && fragments->index != index)
+		fragments = fragments->next;
+	return fragments;
 }
 
 /*
@@ -647,12 +648,12 @@ static __always_inline struct unmapped_map *unmapped_find_map(unsigned long inde
  */
 static __always_inline bool unmapped_fragment(unsigned long pfn)
 {
-	struct unmapped_map *map;
+	struct unmapped_fragments *fragments;
 
 	/* Pairs with the barrier in unmapped_block_to_fragments(). */
 	smp_rmb();
-	map = unmapped_find_map(pfn >> PMD_ORDER);
-	return map && test_bit(pfn % UNMAPPED_BLOCK_PAGES, map->owned);
+	fragments = unmapped_find_fragments(pfn >> PMD_ORDER);
+	return fragments && test_bit(pfn % UNMAPPED_BLOCK_PAGES, fragments->owned);
 }
 
 /*

@@ -11,7 +11,7 @@
  * owns it, so it has to be found quickly: a hash table has a bucket for each
  * area of the memory that is present at boot. Readers take no lock, not even
  * that of RCU, because a bitmap is kept for the next fragment of its area once
- * the last one is gone. unmapped_maps_lock protects the contents of the
+ * the last one is gone. unmapped_fragments_lock protects the contents of the
  * bitmaps, the pageblock bits of fragments, and insertions into the table.
  */
 
@@ -32,12 +32,12 @@
 #include "unmapped-alloc.h"
 
 /* No two areas share a bucket in up to 128 GiB of memory. */
-#define MAPS_MAX_BUCKETS	65536UL
+#define FRAGMENTS_MAX_BUCKETS	65536UL
 
-struct unmapped_map **unmapped_maps __ro_after_init;
-unsigned long unmapped_maps_mask __ro_after_init;
+struct unmapped_fragments **unmapped_fragments_table __ro_after_init;
+unsigned long unmapped_fragments_mask __ro_after_init;
 
-static DEFINE_SPINLOCK(unmapped_maps_lock);
+static DEFINE_SPINLOCK(unmapped_fragments_lock);
 
 static unsigned long area_index(const struct page *page)
 {
@@ -114,52 +114,54 @@ bool unmapped_pfn(unsigned long pfn)
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pfn);
 
 /* Insert the bitmap of an area, unless another CPU did. Returns the one there. */
-static struct unmapped_map *insert_map(struct unmapped_map *new)
+static struct unmapped_fragments *insert_fragments(struct unmapped_fragments *new)
 {
-	struct unmapped_map **bucket, *map;
+	struct unmapped_fragments **bucket, *fragments;
 
-	guard(spinlock_irqsave)(&unmapped_maps_lock);
-	map = unmapped_find_map(new->index);
-	if (map)
-		return map;
+	guard(spinlock_irqsave)(&unmapped_fragments_lock);
+	fragments = unmapped_find_fragments(new->index);
+	if (fragments)
+		return fragments;
 
-	bucket = &unmapped_maps[new->index & unmapped_maps_mask];
+	bucket = &unmapped_fragments_table[new->index & unmapped_fragments_mask];
 	new->next = *bucket;
-	/* Pairs with the address dependency in unmapped_find_map(). */
+	/* Pairs with the address dependency in unmapped_find_fragments(). */
 	smp_store_release(bucket, new);
 	return new;
 }
 
 /* Find the bitmap of a page's area, or allocate it. */
-static struct unmapped_map *get_map(const struct page *page, gfp_t gfp)
+static struct unmapped_fragments *get_fragments(const struct page *page,
+						gfp_t gfp)
 {
-	struct unmapped_map *map = unmapped_find_map(area_index(page)), *new;
+	struct unmapped_fragments *fragments, *new;
 
-	if (map)
-		return map;
+	fragments = unmapped_find_fragments(area_index(page));
+	if (fragments)
+		return fragments;
 
 	new = kzalloc_obj(*new, gfp);
 	if (!new)
 		return NULL;
 
 	new->index = area_index(page);
-	map = insert_map(new);
-	if (map != new)
+	fragments = insert_fragments(new);
+	if (fragments != new)
 		kfree(new);
-	return map;
+	return fragments;
 }
 
 static int own_fragment(struct page *page, unsigned int order, gfp_t gfp,
 			bool *first)
 {
-	struct unmapped_map *map = get_map(page, gfp);
+	struct unmapped_fragments *fragments = get_fragments(page, gfp);
 
-	if (!map)
+	if (!fragments)
 		return -ENOMEM;
 
-	guard(spinlock_irqsave)(&unmapped_maps_lock);
-	*first = bitmap_empty(map->owned, UNMAPPED_BLOCK_PAGES);
-	bitmap_set(map->owned, area_offset(page), 1U << order);
+	guard(spinlock_irqsave)(&unmapped_fragments_lock);
+	*first = bitmap_empty(fragments->owned, UNMAPPED_BLOCK_PAGES);
+	bitmap_set(fragments->owned, area_offset(page), 1U << order);
 	if (*first || pageblock_order < PMD_ORDER)
 		mark_pageblocks(page, order, PB_unmapped_fragment, true);
 	return 0;
@@ -189,29 +191,29 @@ int unmapped_own(struct page *page, unsigned int order, gfp_t gfp, bool *first)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_own);
 
 /* Is no page owned of the pageblock of this page? */
-static bool pageblock_is_unowned(const struct unmapped_map *map,
+static bool pageblock_is_unowned(const struct unmapped_fragments *fragments,
 				 const struct page *page)
 {
 	unsigned int start = ALIGN_DOWN(area_offset(page), pageblock_nr_pages);
 	unsigned int end = start + pageblock_nr_pages;
 
-	lockdep_assert_held(&unmapped_maps_lock);
+	lockdep_assert_held(&unmapped_fragments_lock);
 
-	return find_next_bit(map->owned, end, start) >= end;
+	return find_next_bit(fragments->owned, end, start) >= end;
 }
 
 static void disown_fragment(struct page *page, unsigned int order)
 {
-	struct unmapped_map *map = unmapped_find_map(area_index(page));
+	struct unmapped_fragments *fragments = unmapped_find_fragments(area_index(page));
 	struct page *end = page + (1UL << order);
 
-	if (WARN_ON_ONCE(!map))
+	if (WARN_ON_ONCE(!fragments))
 		return;
 
-	guard(spinlock_irqsave)(&unmapped_maps_lock);
-	bitmap_clear(map->owned, area_offset(page), 1U << order);
+	guard(spinlock_irqsave)(&unmapped_fragments_lock);
+	bitmap_clear(fragments->owned, area_offset(page), 1U << order);
 	for (; page < end; page += pageblock_nr_pages)
-		if (pageblock_is_unowned(map, page))
+		if (pageblock_is_unowned(fragments, page))
 			clear_pfnblock_bit(page, page_to_pfn(page),
 					   PB_unmapped_fragment);
 }
@@ -295,8 +297,9 @@ int __init unmapped_owner_init(void)
 {
 	unsigned long nr = roundup_pow_of_two(DIV_ROUND_UP(max_pfn, UNMAPPED_BLOCK_PAGES));
 
-	nr = min(nr, MAPS_MAX_BUCKETS);
-	unmapped_maps = kvcalloc(nr, sizeof(*unmapped_maps), GFP_KERNEL);
-	unmapped_maps_mask = nr - 1;
-	return unmapped_maps ? 0 : -ENOMEM;
+	nr = min(nr, FRAGMENTS_MAX_BUCKETS);
+	unmapped_fragments_table = kvcalloc(nr, sizeof(*unmapped_fragments_table),
+					    GFP_KERNEL);
+	unmapped_fragments_mask = nr - 1;
+	return unmapped_fragments_table ? 0 : -ENOMEM;
 }

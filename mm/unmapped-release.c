@@ -44,8 +44,8 @@ struct release {
 };
 
 /* Take the next free chunk and map it. NULL if there is none, or on error. */
-static struct page *get_chunk(struct unmapped_zone *uz, unsigned int kinds,
-			      unsigned int *order, bool *failed)
+static struct page *isolate_chunk(struct unmapped_zone *uz, unsigned int kinds,
+				  unsigned int *order, bool *failed)
 {
 	struct page *page;
 	bool zeroed;
@@ -80,7 +80,7 @@ static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
 	r->nr = 0;
 	r->nr_pages = 0;
 	while (r->nr < RELEASE_BATCH && r->nr_pages < nr_pages) {
-		page = get_chunk(uz, kinds, &order, &failed);
+		page = isolate_chunk(uz, kinds, &order, &failed);
 		if (!page)
 			break;
 		r->page[r->nr] = page;
