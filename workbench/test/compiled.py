@@ -104,7 +104,8 @@ def locks_are_listed():
     order = re.search(r"^ \* Lock order:\n(.*?)\*/", (TOP / "mm/unmapped-alloc.c").read_text(), re.M | re.S)
     locks = {lock: file.name for file in sorted((TOP / "mm").glob("unmapped-*.c"))
              for lock in re.findall(r"\bDEFINE_(?:MUTEX|SPINLOCK|RAW_SPINLOCK)\((\w+)\)", file.read_text())}
-    missing = [f"{lock} in {file}" for lock, file in locks.items() if not order or not re.search(rf"\b{lock}\b", order[1])]
+    missing = [f"{lock} in {file}" for lock, file in locks.items()
+               if not order or not re.search(rf"\b{lock}\b", order[1])]
     return result("the lock order names each lock", bool(locks) and not missing, f"not named: {', '.join(missing)}")
 
 

@@ -34,7 +34,7 @@ def group_series(_suite):
 
 
 def applies(copy, linux):
-    """README's command applies the mails of all series to the untouched kernel, and the kernel of the series comes out."""
+    """README's command applies the mails of all series to the untouched kernel; what comes out is this one."""
     name = "README's command applies the series"
     line = re.search(r"^ +make series\n +(git -C YOUR_TREE am .*)$", (copy / "README.md").read_text(), re.M)
     good, output = command(copy / "workbench/bin/series")
@@ -46,8 +46,8 @@ def applies(copy, linux):
     files = command("git", "-C", linux, "diff", "--name-only", "base", "HEAD")[1].splitlines()
     command("git", "-C", yours, "sparse-checkout", "set", "--no-cone", *[f"/{file}" for file in files])
     command("git", "-C", yours, "checkout", "-q", "--detach", "base")
-    identity = {"GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t.invalid"}
-    good, output = command("bash", "-c", line[1].replace("YOUR_TREE", str(yours)), cwd=copy, env={**os.environ, **identity})
+    identity = {**os.environ, "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t.invalid"}
+    good, output = command("bash", "-c", line[1].replace("YOUR_TREE", str(yours)), cwd=copy, env=identity)
     trees = {command("git", "-C", tree, "rev-parse", "HEAD^{tree}")[1] for tree in (linux, yours)}
     return result(name, good and len(trees) == 1, output)
 
