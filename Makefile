@@ -89,7 +89,7 @@ check-deps:
 	@$(bin)/deps check
 
 .PHONY: mutations
-mutations: kernel ## see that a test fails for each promise that is broken (two hours)
+mutations: kernel ## see that a test fails for each promise that is broken (three hours)
 	@workbench/mutate.py
 
 bench_options = --accel $(ACCEL) $(if $(filter-out 0,$(QUICK)),--quick) $(CASE)
@@ -100,7 +100,7 @@ bench-check:
 	@workbench/bench.py --check $(bench_options)
 
 .PHONY: bench
-bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (20 min; QUICK=1: 10)
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (45 min; QUICK=1: less)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
 	@workbench/bench.py $(bench_options)

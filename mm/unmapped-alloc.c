@@ -56,6 +56,12 @@
  * - the lock of unmapped_node::report_wait
  * - clear_mutex in unmapped-clear.c, held while mms are allocated (GFP_NOIO);
  *   taken by a work item and by CPU hotplug
+ * - maps_lock in unmapped-vmap.c, with interrupts on, because it is only taken
+ *   in process context; no other lock nests inside
+ *
+ * purge_mutex in unmapped-vmap.c is held while mappings that were dropped are
+ * removed, with none of the other locks held. maps_lock, locks of vmalloc, and
+ * what a free takes (unmapped_pcp::lock, 2) nest inside.
  *
  * The direct map is never changed with a spinlock held: changing it takes other
  * locks (cpa_lock and init_mm's mmap_lock on x86) and waits for other CPUs.

@@ -145,7 +145,8 @@ struct unmapped_pcp {
 /*
  * A per-CPU list takes this many pages from its zone at a time, and returns as
  * many when it holds twice that number; fewer if all lists of a zone could hold
- * more than this fraction (1/256) of its memory.
+ * more than this fraction (1/256) of its memory, but at least one. So however
+ * small a zone is, its lists can hold a page for each CPU.
  */
 #define UNMAPPED_PCP_BATCH	64
 #define UNMAPPED_PCP_SHARE	256

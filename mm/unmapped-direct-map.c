@@ -41,10 +41,11 @@ ALLOW_ERROR_INJECTION(unmapped_set_direct_map, ERRNO);
  *
  * A fragment needs page tables: their allocation must not start I/O or enter a
  * filesystem, because callers may hold locks that these need. A block needs one
- * only if a 1 GiB entry is split. It is removed with unmapped_node::refill_lock
- * held, on which other page faults wait, so this one page comes from the
- * reserves rather than from reclaim. If removal fails, the direct map is
- * restored.
+ * only if a 1 GiB entry is split, which allocates it at that moment. Unless
+ * reclaim was needed to get the block, unmapped_node::refill_lock is held then,
+ * on which other page faults wait. So nothing is reclaimed for this one page; if
+ * none is free above the watermarks, it comes from the reserves. If removal
+ * fails, the direct map is restored.
  *
  * Context: Process context, may sleep.
  * Return: 0 or -errno; -ENOTRECOVERABLE if the chunk is left partially mapped.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is decided by reading: style, kernel-doc, licences, options, who maintains it, changelogs."""
 
+import fnmatch
 import re
 
 from .item import (LINUX, Broken, Outcome, base_files, git_linux, introduced, kernel_files, logged, new_files,
@@ -45,19 +46,42 @@ def licences(complete=True):
     return Outcome(findings, len(files), "files")
 
 
-def maintainers(complete=True):
-    """the series' own section of MAINTAINERS names each new file"""
+def sections_of(output):
+    """What get_maintainer --sections prints: the name of each section, and its lines."""
+    blocks = [block.splitlines() for block in re.split(r"\n\n+", output.strip()) if block.strip()]
+    return {block[0]: block[1:] for block in blocks}
+
+
+def names_file(line, file):
+    """Does an F: line name a file? One for a whole top-level folder, such as mm/, does not count."""
+    pattern = line.removeprefix("F:").strip()
+    if not line.startswith("F:"):
+        return False
+    if pattern.endswith("/"):
+        return pattern.count("/") > 1 and fnmatch.fnmatchcase(file, pattern + "*")
+    return pattern.count("/") == file.count("/") > 0 and fnmatch.fnmatchcase(file, pattern)
+
+
+def new_sections():
+    """The sections that the series adds to MAINTAINERS, and their lines."""
     added = git_linux("diff", "-U0", "base", "HEAD", "--", "MAINTAINERS")
-    section = re.search(r"^\+([A-Z][A-Z -]+)$", added, re.M)
-    if not section:
+    names = re.findall(r"^\+((?![A-Z]:|\+\+)\S.*)$", added, re.M)
+    text = (LINUX / "MAINTAINERS").read_text()
+    return {name: re.search(rf"^{re.escape(name)}\n((?:[A-Z]:.*\n)*)", text, re.M)[1].splitlines() for name in names}
+
+
+def maintainers(complete=True):
+    """a section of MAINTAINERS names each new file, and each new section a maintainer"""
+    sections = new_sections()
+    if not sections:
         raise Broken("the series adds no section to MAINTAINERS")
-    files = [file for file in new_files() if not file.startswith("tools/testing/selftests/kvm/")]
-    findings = []
+    findings = [f"{name}: no M: line" for name, lines in sections.items() if not any(x.startswith("M:") for x in lines)]
+    files = new_files()
     for file in files:
         output = logged("maintainers", "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", "--sections",
                         "-f", file, cwd=LINUX)
-        if section[1] not in output.splitlines():
-            findings.append(f"{file}: not in '{section[1]}'")
+        if not any(names_file(line, file) for lines in sections_of(output).values() for line in lines):
+            findings.append(f"{file}: no section names it")
     return Outcome(findings, len(files), "files")
 
 

@@ -66,6 +66,7 @@ def group_style(_suite):
     """shellcheck; checkpatch, kernel-doc, W=1, sparse of new files; the feature, or its tests, switched off"""
     yield shellcheck()
     yield one_way_calls()
+    yield locks_are_listed()
     kept = leftovers.read()
     for name in QUICK:
         try:
@@ -96,6 +97,16 @@ def one_way_calls():
             del calls[file]
     circle = " ".join(file.stem for file in calls)
     return result("the allocator's files call each other one way", number > 2 and not circle, f"a circle among {circle}")
+
+
+def locks_are_listed():
+    """The lock order at the top of mm/unmapped-alloc.c names each lock that the allocator's files define."""
+    order = re.search(r"^ \* Lock order:\n(.*?)\*/", (TOP / "mm/unmapped-alloc.c").read_text(), re.M | re.S)
+    locks = {lock: file.name for file in sorted((TOP / "mm").glob("unmapped-*.c"))
+             for lock in re.findall(r"\bDEFINE_(?:MUTEX|SPINLOCK|RAW_SPINLOCK)\((\w+)\)", file.read_text())}
+    missing = [f"{lock} in {file}" for lock, file in locks.items()
+               if not order or not re.search(rf"\b{lock}\b", order[1])]
+    return result("the lock order names each lock", bool(locks) and not missing, f"not named: {', '.join(missing)}")
 
 
 def shellcheck():

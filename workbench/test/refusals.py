@@ -29,7 +29,27 @@ def group_series(_suite):
         command("git", "-C", linux, "sparse-checkout", "set", "mm")
         command("git", "-C", linux, "checkout", "-q", "main")
         command("git", "-C", linux, "update-ref", "refs/workbench/assembled", "HEAD")
+        yield applies(copy, linux)
         yield from refusals(copy, linux)
+
+
+def applies(copy, linux):
+    """README's command applies the mails of all series to the untouched kernel; what comes out is this one."""
+    name = "README's command applies the series"
+    line = re.search(r"^ +make series\n +(git -C YOUR_TREE am .*)$", (copy / "README.md").read_text(), re.M)
+    good, output = command(copy / "workbench/bin/series")
+    if not line or not good:
+        return result(name, False, output)
+    yours = copy.parent / "yours"
+    command("git", "clone", "-q", "--shared", "--no-checkout", linux, yours)
+    # Only the files of the series, for speed; the others are in the index.
+    files = command("git", "-C", linux, "diff", "--name-only", "base", "HEAD")[1].splitlines()
+    command("git", "-C", yours, "sparse-checkout", "set", "--no-cone", *[f"/{file}" for file in files])
+    command("git", "-C", yours, "checkout", "-q", "--detach", "base")
+    identity = {**os.environ, "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t.invalid"}
+    good, output = command("bash", "-c", line[1].replace("YOUR_TREE", str(yours)), cwd=copy, env=identity)
+    trees = {command("git", "-C", tree, "rev-parse", "HEAD^{tree}")[1] for tree in (linux, yours)}
+    return result(name, good and len(trees) == 1, output)
 
 
 def refusals(copy, linux):

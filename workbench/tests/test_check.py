@@ -11,7 +11,7 @@ import unittest
 
 WORKBENCH = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(WORKBENCH))
-from check import ITEMS, compiled, item, leftovers  # noqa: E402
+from check import ITEMS, compiled, item, leftovers, text  # noqa: E402
 
 
 def read(text):
@@ -59,6 +59,21 @@ class Findings(unittest.TestCase):
 
     def test_introduced(self):
         self.assertEqual(item.introduced(["a", "a", "b"], ["a", "c"]), ["a", "b"])
+
+
+class Maintainers(unittest.TestCase):
+    def test_lines(self):
+        for line, file, named in (
+                ("F:\tmm/unmapped-*", "mm/unmapped-zone.c", True), ("F:\tmm/unmapped-*", "mm/unmapped-x/a.c", False),
+                ("F:\tdrivers/dma/", "drivers/dma/a/b.c", True), ("F:\tdrivers/dma/", "drivers/dmax.c", False),
+                ("F:\tmm/", "mm/a.c", False), ("F:\t*/", "mm/a.c", False), ("F:\t*", "a.c", False),
+                ("T:\tmm/a.c", "mm/a.c", False)):
+            with self.subTest(line=line, file=file):
+                self.assertEqual(text.names_file(line, file), named)
+
+    def test_sections(self):
+        self.assertEqual(text.sections_of("A ONE\nM:\tx\nF:\ta/b\n\nTHE REST\nF:\t*\n\n"),
+                         {"A ONE": ["M:\tx", "F:\ta/b"], "THE REST": ["F:\t*"]})
 
 
 class Command(unittest.TestCase):
