@@ -270,6 +270,9 @@ struct unmapped_node {
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
 
+/* Blocks per flush: with 16, 1 GiB takes about 36 flushes. */
+#define UNMAPPED_MAX_BLOCKS		16
+
 /* How long blocks must be idle before they are given back: at first, at most. */
 #define UNMAPPED_IDLE_PERIOD		(5UL * HZ)
 #define UNMAPPED_IDLE_PERIOD_MAX	(320UL * HZ)
@@ -428,10 +431,16 @@ struct page *unmapped_refill_fragment(gfp_t gfp, unsigned int from,
 unsigned long unmapped_refill_given(struct page **pages,
 				    const unsigned char *orders,
 				    unsigned int nr, gfp_t gfp);
-unsigned long unmapped_refill_reserve(const struct unmapped_node *node);
-void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages);
 void unmapped_refill_wake(struct unmapped_node *node);
 bool unmapped_refill_running(void);
+
+/* unmapped-demand.c: how much memory to have ready */
+void unmapped_demand_init(struct unmapped_node *node);
+unsigned int unmapped_demand_next(struct unmapped_node *node);
+void unmapped_demand_reset(struct unmapped_node *node);
+unsigned long unmapped_demand_low_water(const struct unmapped_node *node);
+unsigned long unmapped_demand_reserve(const struct unmapped_node *node);
+void unmapped_demand_idle(struct unmapped_node *node, unsigned long nr_pages);
 
 /* unmapped-report.c: free memory that is reported to the hypervisor */
 #ifdef CONFIG_UNMAPPED_REPORTING
@@ -546,7 +555,6 @@ void unmapped_collapse_now(struct page **pages, unsigned int nr);
 void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);
-unsigned int unmapped_refill_demand(struct unmapped_node *node);
 unsigned long unmapped_nr_page_cache(int nid);
 int unmapped_refill_order(struct zone *zone, int min, int max);
 void unmapped_refill_calm(struct unmapped_node *node);

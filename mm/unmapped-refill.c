@@ -4,10 +4,9 @@
  *
  * A caller that finds the cache empty takes one block and does not clear it, so
  * that its page fault pays for no more than that. Further demand is met by a
- * work item, which takes several blocks with a single TLB flush. Their number
- * adapts to demand: a refill within a second of the previous one doubles it, up
- * to REFILL_MAX_BLOCKS. The work item runs as soon as less than half of that
- * number is left, so that few callers find the cache empty.
+ * work item, which takes several blocks with a single TLB flush. It runs before
+ * the cache is empty, so that few callers find it so. How much it takes, and when,
+ * is decided in unmapped-demand.c.
  */
 
 #include <linux/atomic.h>
@@ -25,15 +24,6 @@
 #include "internal.h"
 #include "page_alloc.h"
 #include "unmapped-alloc.h"
-
-/* Blocks per flush: with 16, 1 GiB takes about 36 flushes. */
-#define REFILL_MAX_BLOCKS	16
-
-/*
- * A background refill, and what it waits to fall below, are at most this
- * fraction (1/128) of a node's memory together, or else a single block.
- */
-#define REFILL_NODE_SHARE	128
 
 VISIBLE_IF_KUNIT struct page *unmapped_source_alloc(gfp_t gfp,
 						    unsigned int order, int nid,
@@ -387,7 +377,7 @@ static bool can_spare_block(gfp_t gfp, int nid, nodemask_t *nodemask)
 static struct page *add_blocks(gfp_t gfp, int order, int nid,
 			       nodemask_t *nodemask, unsigned int nr)
 {
-	struct page *pages[REFILL_MAX_BLOCKS];
+	struct page *pages[UNMAPPED_MAX_BLOCKS];
 	unsigned int i, got = 0;
 
 	nr = min(nr, ARRAY_SIZE(pages));
@@ -409,88 +399,7 @@ static struct page *add_blocks(gfp_t gfp, int order, int nid,
 	return pages[0];
 }
 
-/* === Demand ============================================================== */
-
-static unsigned int max_batch(int nid)
-{
-	unsigned long share = node_present_pages(nid) / REFILL_NODE_SHARE /
-			      UNMAPPED_BLOCK_PAGES;
-
-	/* See low_water(): up to half as many are left. */
-	return clamp(share * 2 / 3, 1UL, (unsigned long)REFILL_MAX_BLOCKS);
-}
-
-/* Was the last refill recent enough to indicate current demand? */
-static bool is_recent(const struct unmapped_node *node)
-{
-	return time_before(jiffies, READ_ONCE(node->refilled) + HZ);
-}
-
-/*
- * What was given back because it was idle is needed again. If that was soon, wait
- * longer the next time: each time, the direct map is changed twice, and maybe a
- * 1 GiB entry split and made again.
- */
-static void adapt_idle_period(struct unmapped_node *node)
-{
-	unsigned long idle = jiffies - node->released;
-
-	lockdep_assert_held(&node->refill_lock);
-
-	if (!node->gave_back)
-		return;
-	node->gave_back = false;
-	if (idle < 2 * node->idle_period)
-		WRITE_ONCE(node->idle_period, min(2 * node->idle_period,
-						  UNMAPPED_IDLE_PERIOD_MAX));
-	else if (idle > 16 * node->idle_period)
-		WRITE_ONCE(node->idle_period, UNMAPPED_IDLE_PERIOD);
-}
-
-/**
- * unmapped_refill_idle() - note that idle memory was looked for
- * @node: the node.
- * @nr_pages: number of pages that were found and given back.
- *
- * Context: Process context, may sleep.
- */
-void unmapped_refill_idle(struct unmapped_node *node, unsigned long nr_pages)
-{
-	guard(mutex)(&node->refill_lock);
-	if (nr_pages) {
-		node->gave_back = true;
-		node->released = jiffies;
-	}
-	if (time_after_eq(jiffies, node->refilled + UNMAPPED_IDLE_PERIOD))
-		WRITE_ONCE(node->batch, 1);
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_idle);
-
-/**
- * unmapped_refill_demand() - how many blocks the background refill should take
- * @node: the node.
- *
- * Called for each refill, because it adapts to their frequency.
- *
- * Context: Process context, with unmapped_node::refill_lock held.
- * Return: the number of blocks, at least 1.
- */
-VISIBLE_IF_KUNIT unsigned int unmapped_refill_demand(struct unmapped_node *node)
-{
-	unsigned int batch = 1;
-
-	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_demand, node);
-	lockdep_assert_held(&node->refill_lock);
-
-	if (is_recent(node))
-		batch = min(2 * node->batch, max_batch(node->nid));
-	else
-		adapt_idle_period(node);
-	WRITE_ONCE(node->batch, batch);
-	WRITE_ONCE(node->refilled, jiffies);
-	return batch;
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_demand);
+/* === Refill ============================================================== */
 
 static struct page *refill_locked(struct unmapped_node *node, gfp_t gfp,
 				  int order, nodemask_t *nodemask,
@@ -505,7 +414,7 @@ static struct page *refill_locked(struct unmapped_node *node, gfp_t gfp,
 	atomic_dec(&refills_running);
 	/* No block is free: don't keep asking for several. */
 	if (!page)
-		WRITE_ONCE(node->batch, 1);
+		unmapped_demand_reset(node);
 	return page;
 }
 
@@ -517,7 +426,7 @@ static struct page *refill_locked(struct unmapped_node *node, gfp_t gfp,
  * @nodemask: nodes that are allowed, NULL for all.
  * @nr: number of blocks that the caller needs, 1 in a page fault.
  *
- * Takes at most REFILL_MAX_BLOCKS, and fewer if no more are free.
+ * Takes at most UNMAPPED_MAX_BLOCKS, and fewer if no more are free.
  *
  * Context: Process context, may sleep, with unmapped_node::refill_lock held.
  * Return: the first block, whose first 2^@order pages are handed out as by
@@ -527,29 +436,8 @@ struct page *unmapped_refill_blocks(struct unmapped_node *node, gfp_t gfp,
 				    int order, nodemask_t *nodemask,
 				    unsigned int nr)
 {
-	unmapped_refill_demand(node);
+	unmapped_demand_next(node);
 	return refill_locked(node, gfp, order, nodemask, nr);
-}
-
-/* Free pages below which the cache is refilled in the background. */
-static unsigned long low_water(const struct unmapped_node *node)
-{
-	if (!is_recent(node))
-		return 0;
-	return READ_ONCE(node->batch) / 2 * UNMAPPED_BLOCK_PAGES;
-}
-
-/**
- * unmapped_refill_reserve() - free pages that current demand will need soon
- * @node: the node.
- *
- * Context: Any context.
- * Return: their number; 0 if the last refill was not recent.
- */
-unsigned long unmapped_refill_reserve(const struct unmapped_node *node)
-{
-	return is_recent(node) ? READ_ONCE(node->batch) * UNMAPPED_BLOCK_PAGES :
-				 0;
 }
 
 static bool below_low_water(const struct unmapped_node *node)
@@ -559,7 +447,7 @@ static bool below_low_water(const struct unmapped_node *node)
 
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 		cached += READ_ONCE(node->zones[i].count.cached);
-	return cached < low_water(node);
+	return cached < unmapped_demand_low_water(node);
 }
 
 static void refill_work(struct work_struct *work)
@@ -571,7 +459,7 @@ static void refill_work(struct work_struct *work)
 	guard(mutex)(&node->refill_lock);
 	if (below_low_water(node))
 		refill_locked(node, unmapped_no_reclaim_gfp(gfp), -1, NULL,
-			      unmapped_refill_demand(node));
+			      unmapped_demand_next(node));
 }
 
 /**
@@ -600,7 +488,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_wake);
 void unmapped_refill_calm(struct unmapped_node *node)
 {
 	scoped_guard(mutex, &node->refill_lock)
-		WRITE_ONCE(node->batch, 1);
+		unmapped_demand_reset(node);
 	/* If it has not begun yet, it will find that there is nothing to do. */
 	cancel_work_sync(&node->refill_work);
 }
@@ -614,8 +502,6 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_calm);
 void __init unmapped_refill_init(struct unmapped_node *node)
 {
 	mutex_init(&node->refill_lock);
-	node->batch = 1;
-	node->refilled = jiffies - HZ;
-	node->idle_period = UNMAPPED_IDLE_PERIOD;
+	unmapped_demand_init(node);
 	INIT_WORK(&node->refill_work, refill_work);
 }

@@ -248,7 +248,7 @@ static unsigned long nr_spare(int nid, int highest)
 	unsigned long nr = nr_releasable_node(nid, highest), reserve = 0;
 
 	if (current_is_kswapd())
-		reserve = unmapped_refill_reserve(unmapped_node(nid));
+		reserve = unmapped_demand_reserve(unmapped_node(nid));
 	return nr - min(nr, reserve);
 }
 
@@ -433,7 +433,7 @@ static void idle_work(struct work_struct *work)
 				    &NODE_DATA(node->nid)->node_zones[i]);
 		freed += release_idle(&node->zones[i]);
 	}
-	unmapped_refill_idle(node, freed);
+	unmapped_demand_idle(node, freed);
 	unmapped_report_wake(node);
 
 	if (owns_memory(node))

@@ -1471,12 +1471,12 @@ static void unmapped_test_demand(struct kunit *test)
 	unsigned int batch, before = 1;
 	int i;
 
-	kunit_deactivate_static_stub(test, unmapped_refill_demand);
+	kunit_deactivate_static_stub(test, unmapped_demand_next);
 	guard(mutex)(&node->refill_lock);
 	node->refilled = jiffies - 2 * HZ;
-	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
+	KUNIT_EXPECT_EQ(test, unmapped_demand_next(node), 1);
 	for (i = 0; i < 8; i++) {
-		batch = unmapped_refill_demand(node);
+		batch = unmapped_demand_next(node);
 		KUNIT_EXPECT_GE(test, batch, before);
 		KUNIT_EXPECT_LE(test, batch, 2 * before);
 		before = batch;
@@ -1485,7 +1485,7 @@ static void unmapped_test_demand(struct kunit *test)
 	if (node_present_pages(node->nid) >= 5 * 128 * UNMAPPED_BLOCK_PAGES)
 		KUNIT_EXPECT_GT(test, batch, 2);
 	node->refilled = jiffies - 2 * HZ;
-	KUNIT_EXPECT_EQ(test, unmapped_refill_demand(node), 1);
+	KUNIT_EXPECT_EQ(test, unmapped_demand_next(node), 1);
 	node->batch = 1;
 }
 
@@ -1569,8 +1569,8 @@ static void unmapped_test_one_block(struct kunit *test)
 {
 	struct page *page;
 
-	kunit_deactivate_static_stub(test, unmapped_refill_demand);
-	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
+	kunit_deactivate_static_stub(test, unmapped_demand_next);
+	kunit_activate_static_stub(test, unmapped_demand_next, high_demand);
 	page = alloc_or_fail(test, 0);
 	expect_count(test, 1, UNMAPPED_BLOCK_PAGES - 1);
 	unmapped_pages_free(page, 0);
@@ -1682,23 +1682,23 @@ static void unmapped_test_idle_period(struct kunit *test)
 	struct unmapped_node *node = unmapped_node(numa_mem_id());
 	unsigned long before;
 
-	kunit_deactivate_static_stub(test, unmapped_refill_demand);
-	unmapped_refill_idle(node, 1);
+	kunit_deactivate_static_stub(test, unmapped_demand_next);
+	unmapped_demand_idle(node, 1);
 	guard(mutex)(&node->refill_lock);
 	node->idle_period = UNMAPPED_IDLE_PERIOD;
 	node->refilled = jiffies - 2 * HZ;
-	unmapped_refill_demand(node);
+	unmapped_demand_next(node);
 	KUNIT_EXPECT_EQ(test, node->idle_period, 2 * UNMAPPED_IDLE_PERIOD);
 
 	/* Only once for each time. */
 	node->refilled = jiffies - 2 * HZ;
-	unmapped_refill_demand(node);
+	unmapped_demand_next(node);
 	KUNIT_EXPECT_EQ(test, node->idle_period, 2 * UNMAPPED_IDLE_PERIOD);
 
 	node->gave_back = true;
 	node->released = jiffies - 17 * node->idle_period;
 	node->refilled = jiffies - 2 * HZ;
-	unmapped_refill_demand(node);
+	unmapped_demand_next(node);
 	KUNIT_EXPECT_EQ(test, node->idle_period, UNMAPPED_IDLE_PERIOD);
 
 	do {
@@ -1706,7 +1706,7 @@ static void unmapped_test_idle_period(struct kunit *test)
 		node->gave_back = true;
 		node->released = jiffies;
 		node->refilled = jiffies - 2 * HZ;
-		unmapped_refill_demand(node);
+		unmapped_demand_next(node);
 	} while (node->idle_period > before);
 	KUNIT_EXPECT_EQ(test, before, UNMAPPED_IDLE_PERIOD_MAX);
 	node->idle_period = UNMAPPED_IDLE_PERIOD;
@@ -1802,8 +1802,8 @@ static void unmapped_test_nearly_short(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	use_fake_source(test, PMD_ORDER);
 	use_can_spare(test, WMARK_LOW);
-	kunit_deactivate_static_stub(test, unmapped_refill_demand);
-	kunit_activate_static_stub(test, unmapped_refill_demand, high_demand);
+	kunit_deactivate_static_stub(test, unmapped_demand_next);
+	kunit_activate_static_stub(test, unmapped_demand_next, high_demand);
 	KUNIT_ASSERT_EQ(test, unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE,
 							NULL, 1, pages), 1);
 	KUNIT_EXPECT_EQ(test, ctl.nr_asked, 1);
@@ -4118,7 +4118,7 @@ static int unmapped_test_init(struct kunit *test)
 		/* Others had a demand: the text of this module, for example. */
 		unmapped_refill_calm(unmapped_node(nid));
 	}
-	kunit_activate_static_stub(test, unmapped_refill_demand, low_demand);
+	kunit_activate_static_stub(test, unmapped_demand_next, low_demand);
 	drain_all();
 	expect_count(test, 0, 0);
 	return 0;
