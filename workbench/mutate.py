@@ -306,6 +306,8 @@ MUTATIONS = [
      " ||\n\t    folio_test_has_hwpoisoned(folio))\n", ")\n", "kvm"),
     ("an error does not remove the rest of a folio", "virt/kvm/guest_memfd.c",
      "\tif (PageHWPoison(vmf->page)) {\n", "\tif (0) {\n", "kvm"),
+    ("a guest gets nothing but its memory", "arch/x86/kvm/mmu/mmu.c",
+     "\tif (kvm_slot_has_gmem(slot))\n\t\treturn false;\n", "", "kvm"),
     ("KVM does not map buffers", "virt/kvm/pfncache.c",
      "\t\tif (!is_error_noslot_pfn(pfn) && unmapped_pfn(pfn)) {\n", "\t\tif (0) {\n", "dma"),
     ("GUP refuses buffers", "kernel/dma/unmapped.c", "VM_IO | VM_MIXEDMAP", "VM_MIXEDMAP", "dma"),

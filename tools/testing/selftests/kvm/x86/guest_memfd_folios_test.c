@@ -65,6 +65,14 @@ static u64 *guest_mark(u64 page)
 	return (u64 *)(guest_base + page * PAGE_SIZE + MARK_OFFSET);
 }
 
+static void guest_check_mark(u64 page)
+{
+	u64 mark = READ_ONCE(*guest_mark(page));
+
+	__GUEST_ASSERT(mark == expected[page], "page %lu has %lx, not %lx", page,
+		       mark, expected[page]);
+}
+
 static void guest_code(void)
 {
 	u64 i;
@@ -75,8 +83,7 @@ static void guest_code(void)
 			break;
 		case READ:
 			for (i = 0; i < guest_nr; i++)
-				GUEST_ASSERT_EQ(READ_ONCE(*guest_mark(i)),
-						expected[i]);
+				guest_check_mark(i);
 			break;
 		case WRITE:
 			for (i = 0; i < guest_nr; i++)
@@ -121,12 +128,14 @@ static u64 nr_mapped_2m(struct target *t)
 
 /* === The target ========================================================== */
 
-/* The file's pages from @first_page on are at GPA + @gpa_offset. */
-static void make_target(struct target *t, u64 gpa_offset, u64 first_page,
-			u64 hva_offset, int level)
+/*
+ * The file's pages from @first_page on are at GPA + @gpa_offset; the guest maps
+ * them at @level.
+ */
+static void make_target_at(struct target *t, u64 gpa_offset, u64 first_page,
+			   void *hva, int level)
 {
 	size_t size = FILE_SIZE - first_page * PAGE_SIZE;
-	void *hva = NULL;
 
 	t->gpa = GPA + gpa_offset;
 	t->first_page = first_page;
@@ -142,8 +151,6 @@ static void make_target(struct target *t, u64 gpa_offset, u64 first_page,
 	t->mem = kvm_mmap(FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd);
 	TEST_ASSERT_EQ((u64)t->mem % SZ_2M, 0);
 
-	if (hva_offset)
-		hva = t->mem + hva_offset;
 	vm_set_user_memory_region2(t->vm, SLOT, KVM_MEM_GUEST_MEMFD, t->gpa,
 				   size, hva, t->fd, first_page * PAGE_SIZE);
 	virt_map_level(t->vm, t->gpa, t->gpa, size, level);
@@ -154,6 +161,11 @@ static void make_target(struct target *t, u64 gpa_offset, u64 first_page,
 	sync_global_to_guest(t->vm, guest_nr);
 	run_guest_command(t, IDLE);
 	t->pages_2m = vm_get_stat(t->vm, pages_2m);
+}
+
+static void make_target(struct target *t)
+{
+	make_target_at(t, 0, 0, NULL, PG_LEVEL_2M);
 }
 
 static void free_target(struct target *t)
@@ -329,7 +341,7 @@ static void test_areas(void)
 {
 	struct target t;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 
 	populate(&t);
 	TEST_ASSERT_EQ(nr_resident(&t), NR_PAGES);
@@ -370,7 +382,7 @@ static void test_policies(void)
 	const unsigned long node = 1;
 	struct target t;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 	TEST_ASSERT(!mbind(t.mem + SZ_2M + SZ_1M, SZ_1M, MPOL_BIND, &node,
 			   8 * sizeof(node), 0), "mbind() failed, errno = %d",
 		    errno);
@@ -390,8 +402,8 @@ static bool has_tdp(void)
 				 get_kvm_intel_param_bool("ept");
 }
 
-static void __test_guest(u64 gpa_offset, u64 first_page, u64 hva_offset,
-			 int level, u64 nr_2m)
+static void __test_guest(u64 gpa_offset, u64 first_page, void *hva, int level,
+			 u64 nr_2m)
 {
 	struct target t;
 
@@ -399,7 +411,7 @@ static void __test_guest(u64 gpa_offset, u64 first_page, u64 hva_offset,
 	if (!has_tdp() && level == PG_LEVEL_4K)
 		nr_2m = 0;
 
-	make_target(&t, gpa_offset, first_page, hva_offset, level);
+	make_target_at(&t, gpa_offset, first_page, hva, level);
 	populate(&t);
 
 	make_marks(1);
@@ -426,15 +438,26 @@ static void __test_guest(u64 gpa_offset, u64 first_page, u64 hva_offset,
 
 static void test_guest(void)
 {
-	__test_guest(0, 0, 0, PG_LEVEL_2M, NR_AREAS);
-	__test_guest(0, 0, 0, PG_LEVEL_4K, NR_AREAS);
-	/* The userspace address does not matter. */
-	__test_guest(0, 0, PAGE_SIZE, PG_LEVEL_2M, NR_AREAS);
-	/* Addresses and offsets do not agree. */
-	__test_guest(PAGE_SIZE, 0, 0, PG_LEVEL_4K, 0);
-	__test_guest(0, 1, 0, PG_LEVEL_4K, 0);
+	/* The slot's userspace address, where nothing of the guest may end up. */
+	const size_t size = FILE_SIZE + PAGE_SIZE;
+	char *decoy = kvm_mmap(size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	memset(decoy, 0x55, size);
+	__test_guest(0, 0, NULL, PG_LEVEL_2M, NR_AREAS);
+	__test_guest(0, 0, NULL, PG_LEVEL_4K, NR_AREAS);
+	/* Its alignment does not matter either. */
+	__test_guest(0, 0, decoy + PAGE_SIZE, PG_LEVEL_2M, NR_AREAS);
+	__test_guest(0, 0, decoy + PAGE_SIZE, PG_LEVEL_4K, NR_AREAS);
+	/* Guest addresses and offsets do not agree. */
+	__test_guest(PAGE_SIZE, 0, decoy, PG_LEVEL_4K, 0);
+	__test_guest(0, 1, decoy, PG_LEVEL_4K, 0);
 	/* They do, but the slot begins in the middle of a folio. */
-	__test_guest(PAGE_SIZE, 1, 0, PG_LEVEL_4K, NR_AREAS - 1);
+	__test_guest(PAGE_SIZE, 1, decoy, PG_LEVEL_4K, NR_AREAS - 1);
+
+	TEST_ASSERT(decoy[0] == 0x55 && !memcmp(decoy, decoy + 1, size - 1),
+		    "The guest has written to the slot's userspace address");
+	kvm_munmap(decoy, size);
 }
 
 /* === Holes =============================================================== */
@@ -458,7 +481,7 @@ static void __test_hole(u64 page, u64 nr, bool clock)
 	struct target t;
 	int area;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 	populate(&t);
 	memset(t.mem, 0xaa, FILE_SIZE);
 	if (clock)
@@ -567,7 +590,7 @@ static void test_failing_split(int fail_fd)
 	struct target t;
 	u64 resident;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 	while (failed) {
 		punch(&t, 0, NR_PAGES);
 		populate(&t);
@@ -601,7 +624,7 @@ static void test_failing_fallocate(int fail_fd)
 	bool failed = true;
 	struct target t;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 	memset(expected, 0, sizeof(expected));
 	while (failed) {
 		punch(&t, 0, NR_PAGES);
@@ -710,7 +733,7 @@ static void test_memory_error(enum obstacle obstacle)
 	struct target t;
 	u64 i;
 
-	make_target(&t, 0, 0, 0, PG_LEVEL_2M);
+	make_target(&t);
 	populate(&t);
 	make_marks(3);
 	/* write() does not make the folio dirty, unlike the guest. */
