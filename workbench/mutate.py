@@ -291,6 +291,8 @@ MUTATIONS = [
     ("and as the guest's own page tables allow", "arch/x86/kvm/mmu/mmu.c",
      "\tfault->max_level = min(kvm_max_level_for_order(max_order),\n\t\t\t       fault->max_level);\n",
      "\tfault->max_level = kvm_max_level_for_order(max_order);\n", "kvm"),
+    ("nor what a hole has taken from it meanwhile", "virt/kvm/guest_memfd.c",
+     "\t\tkvm_gmem_invalidate_large(kvm, &gfn_range);\n", "", "kvm"),
     ("a hole takes nothing else of a folio with it", "virt/kvm/guest_memfd.c",
      "\t\tunmapped_truncate_range(inode->i_mapping, start, end);\n",
      "\t\ttruncate_inode_pages_range(inode->i_mapping, offset,\n\t\t\t\t\t   offset + len - 1);\n", "kvm"),

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/sizes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,7 +45,7 @@
 struct target {
 	struct kvm_vm *vm;
 	struct kvm_vcpu *vcpu;
-	char *mem;		/* all of the file */
+	char *mem;		/* all of the file, NULL if private */
 	gpa_t gpa;
 	u64 first_page;		/* of the file that is in the slot */
 	u64 nr_pages;		/* in the slot */
@@ -53,7 +55,7 @@ struct target {
 
 /* === The guest =========================================================== */
 
-enum command { IDLE, READ, WRITE, SET_CLOCK };
+enum command { IDLE, READ, WRITE, SET_CLOCK, RACE };
 
 static enum command command;
 static u64 guest_base, guest_nr, guest_clock;
@@ -71,6 +73,35 @@ static void guest_check_mark(u64 page)
 
 	__GUEST_ASSERT(mark == expected[page], "page %lu has %lx, not %lx", page,
 		       mark, expected[page]);
+}
+
+/* What the host wants, and what the guest has done, see test_race(). */
+static u64 race_mark, race_beats;
+
+#define RACE_PAGE	100	/* is always there */
+#define RACE_HOLE	3
+#define RACE_HOLE_PAGES	7
+#define RACE_END	-1ull
+#define RACE_ROUNDS	500
+
+/* Map the folio again and again, and look into the hole when told to. */
+static void guest_race(void)
+{
+	u64 wanted, mark, i;
+
+	do {
+		READ_ONCE(*guest_mark(RACE_PAGE));
+		wanted = READ_ONCE(race_mark);
+		for (i = 0; i < RACE_HOLE_PAGES; i++) {
+			if (!wanted || wanted == RACE_END)
+				break;
+			mark = READ_ONCE(*guest_mark(RACE_HOLE + i));
+			__GUEST_ASSERT(mark == wanted + i,
+				       "page %lu of the hole has %lx, not %lx",
+				       i, mark, wanted + i);
+		}
+		WRITE_ONCE(race_beats, race_beats + 1);
+	} while (wanted != RACE_END);
 }
 
 static void guest_code(void)
@@ -91,6 +122,9 @@ static void guest_code(void)
 			break;
 		case SET_CLOCK:
 			wrmsr(MSR_KVM_SYSTEM_TIME_NEW, READ_ONCE(guest_clock));
+			break;
+		case RACE:
+			guest_race();
 			break;
 		}
 		GUEST_SYNC(0);
@@ -128,12 +162,8 @@ static u64 nr_mapped_2m(struct target *t)
 
 /* === The target ========================================================== */
 
-/*
- * The file's pages from @first_page on are at GPA + @gpa_offset; the guest maps
- * them at @level.
- */
-static void make_target_at(struct target *t, u64 gpa_offset, u64 first_page,
-			   void *hva, int level)
+static void make_slot(struct target *t, u64 gpa_offset, u64 first_page,
+		      void *hva, int level)
 {
 	size_t size = FILE_SIZE - first_page * PAGE_SIZE;
 
@@ -141,19 +171,11 @@ static void make_target_at(struct target *t, u64 gpa_offset, u64 first_page,
 	t->first_page = first_page;
 	t->nr_pages = size / PAGE_SIZE;
 
-	t->vm = __vm_create_shape_with_one_vcpu(VM_SHAPE_DEFAULT, &t->vcpu,
-						2 * NR_AREAS, guest_code);
-	t->fd = vm_create_guest_memfd(t->vm, FILE_SIZE,
-				      GUEST_MEMFD_FLAG_MMAP |
-				      GUEST_MEMFD_FLAG_INIT_SHARED |
-				      GUEST_MEMFD_FLAG_NO_DIRECT_MAP |
-				      GUEST_MEMFD_FLAG_WRITE);
-	t->mem = kvm_mmap(FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd);
-	TEST_ASSERT_EQ((u64)t->mem % SZ_2M, 0);
-
 	vm_set_user_memory_region2(t->vm, SLOT, KVM_MEM_GUEST_MEMFD, t->gpa,
 				   size, hva, t->fd, first_page * PAGE_SIZE);
 	virt_map_level(t->vm, t->gpa, t->gpa, size, level);
+	if (!t->mem)
+		vm_mem_set_private(t->vm, t->gpa, size);
 
 	guest_base = t->gpa;
 	guest_nr = t->nr_pages;
@@ -163,6 +185,41 @@ static void make_target_at(struct target *t, u64 gpa_offset, u64 first_page,
 	t->pages_2m = vm_get_stat(t->vm, pages_2m);
 }
 
+static void make_vm(struct target *t, u32 type, u64 flags)
+{
+	struct vm_shape shape = VM_SHAPE_DEFAULT;
+
+	shape.type = type;
+	t->vm = __vm_create_shape_with_one_vcpu(shape, &t->vcpu, 2 * NR_AREAS,
+						guest_code);
+	t->fd = vm_create_guest_memfd(t->vm, FILE_SIZE,
+				      GUEST_MEMFD_FLAG_NO_DIRECT_MAP | flags);
+	t->mem = NULL;
+}
+
+/*
+ * The file's pages from @first_page on are at GPA + @gpa_offset; the guest maps
+ * them at @level.
+ */
+static void make_target_at(struct target *t, u64 gpa_offset, u64 first_page,
+			   void *hva, int level)
+{
+	make_vm(t, KVM_X86_DEFAULT_VM, GUEST_MEMFD_FLAG_MMAP |
+				       GUEST_MEMFD_FLAG_INIT_SHARED |
+				       GUEST_MEMFD_FLAG_WRITE);
+	t->mem = kvm_mmap(FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd);
+	TEST_ASSERT_EQ((u64)t->mem % SZ_2M, 0);
+	make_slot(t, gpa_offset, first_page, hva, level);
+}
+
+/* All of the file is private memory, which the host can't access. */
+static void make_private_target(struct target *t, u64 first_page, void *hva,
+				int level)
+{
+	make_vm(t, KVM_X86_SW_PROTECTED_VM, 0);
+	make_slot(t, 0, first_page, hva, level);
+}
+
 static void make_target(struct target *t)
 {
 	make_target_at(t, 0, 0, NULL, PG_LEVEL_2M);
@@ -170,7 +227,8 @@ static void make_target(struct target *t)
 
 static void free_target(struct target *t)
 {
-	kvm_munmap(t->mem, FILE_SIZE);
+	if (t->mem)
+		kvm_munmap(t->mem, FILE_SIZE);
 	close(t->fd);
 	kvm_vm_free(t->vm);
 }
@@ -436,12 +494,32 @@ static void __test_guest(u64 gpa_offset, u64 first_page, void *hva, int level,
 	free_target(&t);
 }
 
+static void test_private(u64 first_page, void *hva, int level, u64 nr_2m)
+{
+	struct target t;
+
+	make_private_target(&t, first_page, hva, level);
+	populate(&t);
+	make_marks(1);
+	run_guest_command(&t, WRITE);
+	TEST_ASSERT_EQ(nr_mapped_2m(&t), nr_2m);
+	run_guest_command(&t, READ);
+	TEST_ASSERT_EQ(nr_resident(&t), NR_PAGES);
+
+	punch(&t, first_page + 3, 7);
+	memset(expected + 3, 0, 7 * sizeof(*expected));
+	run_guest_command(&t, READ);
+	TEST_ASSERT_EQ(nr_mapped_2m(&t), nr_2m - !!nr_2m);
+	free_target(&t);
+}
+
 static void test_guest(void)
 {
 	/* The slot's userspace address, where nothing of the guest may end up. */
-	const size_t size = FILE_SIZE + PAGE_SIZE;
+	const size_t size = FILE_SIZE + SZ_2M;
 	char *decoy = kvm_mmap(size, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	void *hva;
 
 	memset(decoy, 0x55, size);
 	__test_guest(0, 0, NULL, PG_LEVEL_2M, NR_AREAS);
@@ -454,6 +532,16 @@ static void test_guest(void)
 	__test_guest(0, 1, decoy, PG_LEVEL_4K, 0);
 	/* They do, but the slot begins in the middle of a folio. */
 	__test_guest(PAGE_SIZE, 1, decoy, PG_LEVEL_4K, NR_AREAS - 1);
+
+	/* KVM has private memory only with its newer MMU. */
+	if (kvm_check_cap(KVM_CAP_VM_TYPES) & BIT(KVM_X86_SW_PROTECTED_VM)) {
+		hva = align_ptr_up(decoy, SZ_2M);
+		test_private(0, hva, PG_LEVEL_2M, NR_AREAS);
+		test_private(1, hva, PG_LEVEL_4K, 0);
+	} else {
+		TEST_ASSERT(!has_tdp(),
+			    "The test needs CONFIG_KVM_SW_PROTECTED_VM");
+	}
 
 	TEST_ASSERT(decoy[0] == 0x55 && !memcmp(decoy, decoy + 1, size - 1),
 		    "The guest has written to the slot's userspace address");
@@ -549,6 +637,65 @@ static void test_holes(bool clock)
 
 	for (i = 0; i < ARRAY_SIZE(holes); i++)
 		__test_hole(holes[i][0], holes[i][1], clock);
+}
+
+static void *run_race(void *target)
+{
+	run_guest_command(target, RACE);
+	return NULL;
+}
+
+/* The guest's copy of a variable. */
+static u64 *guest_copy(struct target *t, u64 *variable)
+{
+	return addr_gva2hva(t->vm, (gva_t)variable);
+}
+
+/* Until the guest has come round twice.  If it fails, its thread exits. */
+static void wait_for_guest(struct target *t)
+{
+	u64 *beats = guest_copy(t, &race_beats);
+	u64 start = READ_ONCE(*beats);
+
+	while (READ_ONCE(*beats) - start < 2)
+		sched_yield();
+}
+
+/* Tell the guest the hole's first mark; 0 if there can be any. */
+static void tell_guest(struct target *t, u64 mark)
+{
+	WRITE_ONCE(*guest_copy(t, &race_mark), mark);
+	wait_for_guest(t);
+}
+
+/*
+ * A hole is punched while the guest faults on another page of the folio: it must
+ * not map what was in the hole.
+ */
+static void test_race(void)
+{
+	pthread_t thread;
+	struct target t;
+	u64 round, i;
+
+	make_target(&t);
+	kvm_pthread_create(&thread, NULL, run_race, &t);
+	for (round = 1; round <= RACE_ROUNDS; round++) {
+		punch(&t, 0, AREA_PAGES);
+		kvm_fallocate(t.fd, FALLOC_FL_KEEP_SIZE, 0, SZ_2M);
+		*mark(&t, 0) = round;
+		/* Once the guest has mapped the folio. */
+		wait_for_guest(&t);
+
+		punch(&t, RACE_HOLE, RACE_HOLE_PAGES);
+		for (i = 0; i < RACE_HOLE_PAGES; i++)
+			*mark(&t, RACE_HOLE + i) = (round << 32) + i;
+		tell_guest(&t, round << 32);
+		tell_guest(&t, 0);
+	}
+	WRITE_ONCE(*guest_copy(&t, &race_mark), RACE_END);
+	kvm_pthread_join(thread, NULL);
+	free_target(&t);
 }
 
 /* === Failures ============================================================ */
@@ -787,6 +934,7 @@ int main(int argc, char *argv[])
 	test_guest();
 	test_holes(false);
 	test_holes(true);
+	test_race();
 	if (can_fail)
 		test_failures();
 	else
