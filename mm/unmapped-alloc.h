@@ -523,6 +523,7 @@ void unmapped_zone_sync(struct unmapped_zone *uz);
 int unmapped_clear_init(void);
 int unmapped_clear_prepare(void);
 void unmapped_clear_pages(struct page *const *pages, unsigned int nr);
+void unmapped_clear_range(struct page *page, unsigned long nr_pages);
 void unmapped_clear_chunk(struct page *page, unsigned int order);
 void unmapped_clear_list(struct llist_node *list);
 void unmapped_page_copy(struct page *page, void *buf, bool write);

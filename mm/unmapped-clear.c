@@ -244,17 +244,17 @@ void unmapped_clear_pages(struct page *const *pages, unsigned int nr)
 }
 
 /**
- * unmapped_clear_chunk() - clear contiguous pages absent from the direct map
+ * unmapped_clear_range() - clear contiguous pages absent from the direct map
  * @page: first page; poisoned pages are left alone.
- * @order: 2^@order pages.
+ * @nr_pages: how many.
  *
  * Interrupts are off for UNMAPPED_BATCH pages at a time.
  *
  * Context: Any context except NMI.
  */
-void unmapped_clear_chunk(struct page *page, unsigned int order)
+void unmapped_clear_range(struct page *page, unsigned long nr_pages)
 {
-	struct page *pages[UNMAPPED_BATCH], *end = page + (1UL << order);
+	struct page *pages[UNMAPPED_BATCH], *end = page + nr_pages;
 	unsigned int nr = 0;
 
 	for (; page < end; page++) {
@@ -266,6 +266,20 @@ void unmapped_clear_chunk(struct page *page, unsigned int order)
 			nr = 0;
 		}
 	}
+}
+
+/**
+ * unmapped_clear_chunk() - clear a chunk absent from the direct map
+ * @page: first page; poisoned pages are left alone.
+ * @order: 2^@order pages.
+ *
+ * As unmapped_clear_range().
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_clear_chunk(struct page *page, unsigned int order)
+{
+	unmapped_clear_range(page, 1UL << order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_chunk);
 

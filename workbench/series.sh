@@ -30,6 +30,9 @@ MAX_PATCHES=15
 # series_of SUBJECT: which series a patch belongs to.
 series_of() {
 	case $1 in
+	"KVM: guest_memfd: use 2 MiB folios "* | "KVM: selftests: test 2 MiB folios "*)
+		echo folios ;;
+	"mm/unmapped_alloc: remove a part "*)	echo folios ;;
 	KVM:*)	echo kvm ;;
 	x86/* | mm/ptdump:*)	echo x86 ;;
 	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;

@@ -12,6 +12,7 @@
 #include <linux/nodemask_types.h>
 #include <linux/types.h>
 
+struct address_space;
 struct folio;
 struct mempolicy;
 struct page;
@@ -302,6 +303,25 @@ void unmapped_block_free(struct page *page);
 void unmapped_free_folio(struct folio *folio);
 
 /**
+ * unmapped_truncate_range() - remove a range from a file with unmapped folios
+ * @mapping: the file's page cache. All of its folios are unmapped ones.
+ * @start: first page.
+ * @end: the page behind the last one.
+ *
+ * Like truncate_inode_pages_range(), for files whose contents are nowhere else.
+ * A large folio that is partly in the range is split, so that the part in the
+ * range can be freed. If it can't be split, because it has other references or
+ * there is no memory, that part is cleared and stays in the file. Nothing outside
+ * of the range is affected.
+ *
+ * The caller prevents large folios from being added at the same time.
+ *
+ * Context: Process context, may sleep.
+ */
+void unmapped_truncate_range(struct address_space *mapping, pgoff_t start,
+			     pgoff_t end);
+
+/**
  * unmapped_page() - does a page belong to the unmapped page allocator?
  * @page: any page.
  *
@@ -582,6 +602,11 @@ static inline void unmapped_block_free(struct page *page)
 }
 
 static inline void unmapped_free_folio(struct folio *folio)
+{
+}
+
+static inline void unmapped_truncate_range(struct address_space *mapping,
+					   pgoff_t start, pgoff_t end)
 {
 }
 

@@ -14,6 +14,7 @@ KSELFTESTS = ["unmapped_alloc", "secretmem_folios", "memfd_secret"]
 KVM_KSELFTESTS = ["guest_memfd_test", "guest_memfd_fail_test", "pre_fault_memory_test",
                   "private_mem_conversions_test+-n+2+-m+2", "svm_nested_guest_memfd_test",
                   "set_memory_region_test", "kvm_clock_test", "guest_memfd_flush_test"]
+KVM_FOLIOS = ["guest_memfd_folios_test"]
 
 # In the emulator, the rate of the TSC that the kernel finds early in boot is wrong
 # by 0.24 % in every other run, and is corrected two seconds later. KVM keeps the
@@ -151,13 +152,16 @@ def group_kvm(suite):
     yield from kvm_results("kvm", suite, KVM_KSELFTESTS)
     for name, verdict, detail in kvm_results("kvm-2nodes", suite, ["guest_memfd_test"], *TWO_NODES):
         yield f"2 nodes: {name}", verdict, detail
+    yield from kvm_results("kvm-folios", suite, KVM_FOLIOS)
+    for name, verdict, detail in kvm_results("kvm-shadow", suite, KVM_FOLIOS, append="kvm_amd.npt=0"):
+        yield f"shadow paging: {name}", verdict, detail
 
 
-def kvm_results(name, suite, tests, *machine_options):
+def kvm_results(name, suite, tests, *machine_options, append=""):
     """A test that leaves out anything has failed. They insist on the TSC as
     clock source, which the kernel trusts in a VM only if it is told to."""
     machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",),
-                         append=f"tsc=reliable {KVM_TSC}", share=True, extra=machine_options)
+                         append=f"tsc=reliable {KVM_TSC} {append}", share=True, extra=machine_options)
     for test in tests:
         lines = machine.results.get(test, [])
         for title, verdict, detail in tap_results(test.replace("+", " "), lines, bare=True):
