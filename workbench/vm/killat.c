@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Run a program until it, or a child of its, has changed a file, and kill the
- * process that did so, and its process group, right after that system call.
+ * Run a program until it, or a child of its, has changed a file that often, and
+ * kill the process that did so, and its process group, right after that system
+ * call.
  *
- *	killat FILE PROGRAM [ARGUMENT...]
+ *	killat TIMES FILE PROGRAM [ARGUMENT...]
  *
  * FILE need not exist before: that it does afterwards is a change, too. It may be
  * a pattern of the shell's.
  *
- * Exit status: 0 if it was killed there, 1 if FILE never changed.
+ * Exit status: 0 if it was killed there, 1 if FILE changed less often.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,44 +63,54 @@ static int may_have_changed(pid_t pid)
 	       regs.orig_rax == SYS_mkdir;
 }
 
-/* Let a process go on that has stopped. Returns whether it was killed instead. */
-static int go_on(pid_t pid, int status, const char *pattern, const char *before)
-{
-	int signal = WSTOPSIG(status);
-	char now[4096];
+/* What is watched. */
+static const char *pattern;
+static char contents[4096];
+static int times;
 
+static int has_changed(void)
+{
+	char now[sizeof(contents)];
+
+	look(pattern, now, sizeof(now));
+	if (!strcmp(contents, now))
+		return 0;
+	strcpy(contents, now);
+	return 1;
+}
+
+/* Let a process go on that has stopped, or kill it. */
+static void go_on(pid_t pid, int signal)
+{
 	if (signal == (SIGTRAP | 0x80)) {
 		signal = 0;
-		if (before && may_have_changed(pid)) {
-			look(pattern, now, sizeof(now));
-			if (strcmp(before, now)) {
-				kill(-getpgid(pid), SIGKILL);
-				return 1;
-			}
+		if (times && may_have_changed(pid) && has_changed() && !--times) {
+			kill(-getpgid(pid), SIGKILL);
+			return;
 		}
 	} else if (signal == SIGTRAP || signal == SIGSTOP) {
 		/* An event, or the first stop of a child. */
 		signal = 0;
 	}
-	ptrace(before ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL, signal);
-	return 0;
+	ptrace(times ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL, signal);
 }
 
 int main(int argc, char **argv)
 {
-	int status, killed = 0;
-	char before[4096];
 	pid_t root, pid;
+	int status;
 
-	if (argc < 3)
+	if (argc < 4)
 		return 2;
-	look(argv[1], before, sizeof(before));
+	times = atoi(argv[1]);
+	pattern = argv[2];
+	look(pattern, contents, sizeof(contents));
 	root = fork();
 	if (!root) {
 		setpgid(0, 0);
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		execvp(argv[2], argv + 2);
+		execv(argv[3], argv + 3);
 		_exit(127);
 	}
 	if (root < 0 || waitpid(root, &status, __WALL) != root ||
@@ -107,15 +118,13 @@ int main(int argc, char **argv)
 		perror("killat");
 		return 2;
 	}
-	go_on(root, status, argv[1], before);
+	go_on(root, WSTOPSIG(status));
 	/* The others go on when their tracer ends. */
 	while ((pid = waitpid(-1, &status, __WALL)) > 0) {
-		if (!WIFSTOPPED(status)) {
-			if (pid == root)
-				break;
-			continue;
-		}
-		killed |= go_on(pid, status, argv[1], killed ? NULL : before);
+		if (WIFSTOPPED(status))
+			go_on(pid, WSTOPSIG(status));
+		else if (pid == root)
+			break;
 	}
-	return !killed;
+	return times != 0;
 }

@@ -149,7 +149,10 @@ static bool let_allocations_fail(void)
 {
 	int i;
 
-	if (change_file(FAULTS "fail_page_alloc/min-order", "0") ||
+	/* Failures are counted down, if they are limited. */
+	if (change_file(FAULTS "fail_page_alloc/times", "-1") ||
+	    change_file(FAULTS "failslab/times", "-1") ||
+	    change_file(FAULTS "fail_page_alloc/min-order", "0") ||
 	    change_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") ||
 	    change_file(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") ||
 	    change_file(FAULTS "fail_page_alloc/verbose", "0") ||
@@ -157,7 +160,8 @@ static bool let_allocations_fail(void)
 	    change_file(FAULTS "failslab/verbose", "0"))
 		return false;
 
-	if (!change_file(FAULTS "fail_function/verbose", "0")) {
+	if (!change_file(FAULTS "fail_function/times", "-1") &&
+	    !change_file(FAULTS "fail_function/verbose", "0")) {
 		for (i = 0; i < ARRAY_SIZE(functions); i++)
 			let_function_fail(functions[i]);
 	}

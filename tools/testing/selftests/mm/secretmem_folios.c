@@ -546,7 +546,9 @@ TEST_F(folios, memcg_limit)
 /* Let fail-nth affect allocations of slab. Returns 0 on success. */
 static int let_slab_fail(void)
 {
-	return change_file(FAULTS "failslab/ignore-gfp-wait", "N") ||
+	/* Failures are counted down, if they are limited. */
+	return change_file(FAULTS "failslab/times", "-1") ||
+	       change_file(FAULTS "failslab/ignore-gfp-wait", "N") ||
 	       change_file(FAULTS "failslab/verbose", "0");
 }
 
@@ -554,6 +556,7 @@ static int let_slab_fail(void)
 static int let_allocations_fail(void)
 {
 	return let_slab_fail() ||
+	       change_file(FAULTS "fail_page_alloc/times", "-1") ||
 	       change_file(FAULTS "fail_page_alloc/min-order", "0") ||
 	       change_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") ||
 	       change_file(FAULTS "fail_page_alloc/verbose", "0");
