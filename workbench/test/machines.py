@@ -54,18 +54,44 @@ def group_kselftest(suite):
     yield from considerate_results(suite)
 
 
+# Tests that are killed: the program, the test, what it changes just before.
+KILLED = (
+    ("unmapped_alloc", "fragments_heal", "a sysctl"),
+    ("unmapped_alloc", "memcg_limit", "control groups"),
+    ("secretmem_folios", "one_fault", "transparent huge pages"),
+    ("secretmem_folios", "memcg_limit", "control groups"),
+    ("secretmem_folios", "each_allocation_fails", "failures of slab"),
+    ("secretmem_folios", "memory_failure_unsplit", "failures of slab"),
+    ("guest_memfd_fail_test", "", "failures of pages"),
+    ("guest_memfd_fail_test", "", "failures of functions"),
+    ("guest_memfd_fail_test", "", "control groups"),
+    ("guest_memfd_fail_test", "", "who is in them"),
+)
+
+
 def considerate_results(suite):
-    """How the allocator's test treats a system that others use, too."""
-    machine = suite.boot("kselftest-considerate", "considerate", timeout=120, allow=("oom",))
+    """How tests treat a system that others use, too."""
+    machine = suite.boot("kselftest-considerate", "considerate", timeout=240, allow=("oom",))
     told = dict(line.split(": ", 1) for line in machine.said)
     skipped = "pass:0 fail:0 xfail:0 xpass:0 skip:[1-9]"
     for what, name, wanted in (
-            ("skips what is destructive, unless it is asked for", "not asked for", skipped),
-            ("skips all while others use the allocator", "used by others", skipped),
-            ("runs when they have ended", "not used by others", "pass:1 fail:0 "),
-            ("restores a sysctl when killed", "fragments_heal", "restored"),
-            ("removes its control group when killed", "memcg_limit", "restored")):
-        yield result(f"unmapped_alloc {what}", bool(re.match(wanted, told.get(name, ""))), str(told))
+            ("unmapped_alloc skips what is destructive, unless it is asked for", "not asked for", skipped),
+            ("secretmem_folios skips what is destructive, unless it is asked for", "folios, not asked for", skipped),
+            ("guest_memfd_fail_test skips all, unless it is asked for", "KVM, not asked for",
+             "status 4, as before, .*RUN_DESTRUCTIVE"),
+            ("unmapped_alloc skips all while others use the allocator", "used by others", skipped),
+            ("guest_memfd_fail_test skips all while others use the allocator", "KVM, used by others",
+             "status 4, as before, .*others use"),
+            ("others use large folios meanwhile", "large folios of others", "[1-9]"),
+            # What is destructive, and what needs two nodes.
+            ("secretmem_folios passes while others use secrets and large folios", "folios, used by others",
+             "pass:[1-9][0-9]* fail:0 xfail:0 xpass:0 skip:5 "),
+            ("unmapped_alloc runs when they have ended", "not used by others", "pass:1 fail:0 ")):
+        yield result(what, bool(re.match(wanted, told.get(name, ""))), str(told))
+    for program, test, what in KILLED:
+        name = f"{program} {test}".strip()
+        yield result(f"{name}, killed when it has changed {what}, leaves everything as before",
+                     told.get(f"{name}, {what}") == "restored", str(told))
 
 
 # References in page extensions, switched on by a test only or always on; or in

@@ -6,14 +6,17 @@
  * Make each allocation fail in turn, see fail-nth in
  * Documentation/fault-injection/fault-injection.rst.  Then exceed the limit of
  * a memory cgroup.
+ *
+ * This runs only with RUN_DESTRUCTIVE=true in the environment, as it invokes the
+ * OOM killer and drops all caches.  What it changes is restored when it ends,
+ * even if it is killed.
  */
 #include <linux/falloc.h>
-#include <linux/limits.h>
 #include <linux/sizes.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "cgroup_util.h"
+#include "../mm/restorer.h"
 #include "kvm_syscalls.h"
 #include "kvm_util.h"
 #include "test_util.h"
@@ -120,17 +123,6 @@ static const struct way {
 
 /* === One failure at a time =============================================== */
 
-static bool try_write(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY);
-	ssize_t len = strlen(text);
-	bool good = fd >= 0 && write(fd, text, len) == len;
-
-	if (fd >= 0)
-		close(fd);
-	return good;
-}
-
 /* Functions that support error injection; a kernel may lack any of them. */
 static const char * const functions[] = {
 	"__filemap_add_folio", "unmapped_set_direct_map"
@@ -138,30 +130,38 @@ static const char * const functions[] = {
 
 static void let_function_fail(const char *function)
 {
-	char file[128], retval[32];
+	const char *inject = FAULTS "fail_function/inject";
+	char file[128], retval[32], remove[32];
 
-	if (!try_write(FAULTS "fail_function/inject", function)) {
+	snprintf(remove, sizeof(remove), "!%s", function);
+	TEST_ASSERT(!restore_later(inject, remove), "Too many changes");
+	if (write_file(inject, function)) {
+		forget_changes(1);
 		pr_info("No error injection for %s() in this kernel\n", function);
 		return;
 	}
 	snprintf(file, sizeof(file), FAULTS "fail_function/%s/retval", function);
 	snprintf(retval, sizeof(retval), "%#lx", (unsigned long)-ENOMEM);
-	TEST_ASSERT(try_write(file, retval), "Failed to set %s", file);
+	TEST_ASSERT(!write_file(file, retval), "Failed to set %s", file);
 }
 
 static bool let_allocations_fail(void)
 {
 	int i;
 
-	if (!try_write(FAULTS "fail_page_alloc/min-order", "0") ||
-	    !try_write(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") ||
-	    !try_write(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") ||
-	    !try_write(FAULTS "fail_page_alloc/verbose", "0") ||
-	    !try_write(FAULTS "failslab/ignore-gfp-wait", "N") ||
-	    !try_write(FAULTS "failslab/verbose", "0"))
+	/* Failures are counted down, if they are limited. */
+	if (change_file(FAULTS "fail_page_alloc/times", "-1") ||
+	    change_file(FAULTS "failslab/times", "-1") ||
+	    change_file(FAULTS "fail_page_alloc/min-order", "0") ||
+	    change_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") ||
+	    change_file(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") ||
+	    change_file(FAULTS "fail_page_alloc/verbose", "0") ||
+	    change_file(FAULTS "failslab/ignore-gfp-wait", "N") ||
+	    change_file(FAULTS "failslab/verbose", "0"))
 		return false;
 
-	if (try_write(FAULTS "fail_function/verbose", "0")) {
+	if (!change_file(FAULTS "fail_function/times", "-1") &&
+	    !change_file(FAULTS "fail_function/verbose", "0")) {
 		for (i = 0; i < ARRAY_SIZE(functions); i++)
 			let_function_fail(functions[i]);
 	}
@@ -192,7 +192,7 @@ static void empty_target(struct target *t)
 {
 	kvm_fallocate(t->fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0,
 		      t->size);
-	TEST_ASSERT(try_write("/proc/sys/vm/drop_caches", "3"),
+	TEST_ASSERT(!write_file("/proc/sys/vm/drop_caches", "3"),
 		    "Failed to write drop_caches");
 }
 
@@ -260,24 +260,6 @@ static void test_failures(const struct way *way, u64 flags)
 
 /* === The limit of a memory cgroup ======================================== */
 
-static char *make_cgroup(void)
-{
-	char root[PATH_MAX], *cgroup;
-
-	if (cg_find_unified_root(root, sizeof(root), NULL) ||
-	    cg_read_strstr(root, "cgroup.controllers", "memory"))
-		return NULL;
-	cg_write(root, "cgroup.subtree_control", "+memory");
-	cgroup = cg_name(root, "guest_memfd_fail_test");
-	if (!cgroup || cg_create(cgroup) ||
-	    cg_write(cgroup, "memory.max", CGROUP_MAX) ||
-	    cg_write(cgroup, "memory.oom.group", "1")) {
-		free(cgroup);
-		return NULL;
-	}
-	return cgroup;
-}
-
 static void populate_in_cgroup(const char *cgroup, const struct way *way,
 			       u64 flags)
 {
@@ -285,7 +267,7 @@ static void populate_in_cgroup(const char *cgroup, const struct way *way,
 
 	/* A VM belongs to its process.  Its creation is not charged. */
 	make_target(&t, flags, CGROUP_SIZE / page_size);
-	if (cg_enter_current(cgroup))
+	if (enter_group(cgroup))
 		_exit(2);
 	way->populate(&t);
 	_exit(1);
@@ -319,35 +301,42 @@ static void test_cgroup(const char *cgroup, const struct way *way, u64 flags)
 	free_target(&other);
 }
 
-static void test_flags(u64 flags)
+static void test_flags(const char *cgroup, u64 flags)
 {
-	char *cgroup = make_cgroup();
 	int i;
 
-	TEST_REQUIRE(cgroup);
 	pr_info("Testing guest_memfd with additional flags 0x%lx\n", flags);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		test_failures(&ways[i], flags);
 		test_cgroup(cgroup, &ways[i], flags);
 	}
-	TEST_ASSERT(!cg_destroy(cgroup), "Failed to remove the cgroup");
-	free(cgroup);
 }
 
 int main(int argc, char *argv[])
 {
+	char cgroup[64];
+
+	__TEST_REQUIRE(run_destructive(),
+		       "destructive: invokes the OOM killer; set RUN_DESTRUCTIVE=true");
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_PRE_FAULT_MEMORY));
 	TEST_REQUIRE(kvm_has_guest_memfd_flags(GUEST_MEMFD_FLAG_MMAP |
 					       GUEST_MEMFD_FLAG_INIT_SHARED));
+	__TEST_REQUIRE(read_unmapped_pages_settled() <= 0,
+		       "others use the unmapped page allocator");
 	page_size = getpagesize();
+	TEST_ASSERT(!start_restorer(), "Failed to start the restorer");
 	TEST_REQUIRE(let_allocations_fail());
+	TEST_REQUIRE(!make_group("memory", cgroup, sizeof(cgroup)));
+	TEST_ASSERT(!write_group(cgroup, "memory.max", CGROUP_MAX) &&
+		    !write_group(cgroup, "memory.oom.group", "1"),
+		    "Failed to set up the cgroup");
 
-	test_flags(0);
+	test_flags(cgroup, 0);
 	if (kvm_has_guest_memfd_flags(GUEST_MEMFD_FLAG_NO_DIRECT_MAP))
-		test_flags(GUEST_MEMFD_FLAG_NO_DIRECT_MAP);
+		test_flags(cgroup, GUEST_MEMFD_FLAG_NO_DIRECT_MAP);
 	else
 		pr_info("Skipping GUEST_MEMFD_FLAG_NO_DIRECT_MAP\n");
 
-	try_write(FAULTS "fail_function/inject", "");
+	TEST_ASSERT(!stop_restorer(), "Failed to restore what was changed");
 	return 0;
 }

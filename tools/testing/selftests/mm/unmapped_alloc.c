@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "restorer.h"
 
 #ifndef __NR_memfd_secret
 #define __NR_memfd_secret 447
@@ -102,16 +103,6 @@ static long read_pages(enum column column)
 static long nr_splits(void)
 {
 	return read_number("/proc/vmstat", "direct_map_level2_splits");
-}
-
-static int write_file(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
 }
 
 static int empty_caches(const char *what)
@@ -195,193 +186,6 @@ static void keep_secrets(size_t size, int rounds, int byte)
 		close(fd);
 	}
 	_exit(0);
-}
-
-/* === Changes to the system =============================================== */
-
-static bool run_destructive(void)
-{
-	const char *value = getenv("RUN_DESTRUCTIVE");
-
-	return value && !strcmp(value, "true");
-}
-
-/*
- * A separate process, the restorer, undoes what a test has changed in the system
- * when that test ends, even if it is killed, e.g. after a timeout. They share
- * the list of changes; the test adds to it before it makes a change.
- */
-struct change {
-	char file[128];
-	/* What to write into the file; if empty, remove the directory. */
-	char text[32];
-};
-
-static struct {
-	pid_t pid;
-	int nr;
-	struct change change[8];
-} *restorer;
-
-/* The value of a file. If it lists all choices, the current one is in brackets. */
-static int read_value(const char *file, char *value, size_t size)
-{
-	char text[256], *start;
-	int fd = open(file, O_RDONLY);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (len < 0)
-		return -1;
-	text[len] = 0;
-	start = strchr(text, '[');
-	start = start ? start + 1 : text;
-	start[strcspn(start, "]\n")] = 0;
-	return snprintf(value, size, "%s", start) >= (int)size;
-}
-
-static int remove_group(const char *group)
-{
-	int i;
-
-	/* A process that was killed may still have to exit. */
-	for (i = 0; i < 100 && rmdir(group); i++) {
-		if (errno != EBUSY)
-			return errno != ENOENT;
-		usleep(100000);
-	}
-	return i == 100;
-}
-
-static int restore(const struct change *change)
-{
-	char value[256];
-	size_t len;
-
-	if (!change->text[0])
-		return remove_group(change->file);
-	if (!read_value(change->file, value, sizeof(value))) {
-		/* Memory reads as "online" after "online_kernel" was written. */
-		len = strcspn(change->text, "_");
-		if (strlen(value) == len && !strncmp(change->text, value, len))
-			return 0;
-	}
-	return write_file(change->file, change->text);
-}
-
-/* In the restorer: wait for the end of the test, undo the last change first. */
-static void wait_and_restore(pid_t test, const sigset_t *signals)
-{
-	int signal, i, ret = 0;
-
-	/* Not in the process group that the harness kills. */
-	setsid();
-	write_file("/proc/self/oom_score_adj", "-1000");
-	prctl(PR_SET_PDEATHSIG, SIGUSR1);
-	while (getppid() == test && !sigwait(signals, &signal) && signal != SIGUSR1)
-		;
-	for (i = __atomic_load_n(&restorer->nr, __ATOMIC_ACQUIRE) - 1; i >= 0; i--)
-		ret |= restore(&restorer->change[i]);
-	_exit(ret);
-}
-
-static int start_restorer(void)
-{
-	pid_t pid, test = getpid();
-	sigset_t all, old;
-
-	restorer = mmap(NULL, sizeof(*restorer), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (restorer == MAP_FAILED)
-		return -1;
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &old);
-	pid = fork();
-	if (!pid)
-		wait_and_restore(test, &all);
-	restorer->pid = pid;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	return pid < 0;
-}
-
-/* Restore everything now. Returns 0 on success. */
-static int stop_restorer(void)
-{
-	int status;
-
-	kill(restorer->pid, SIGUSR1);
-	if (waitpid(restorer->pid, &status, 0) != restorer->pid)
-		return -1;
-	return status;
-}
-
-/* When the test ends, write @text to @file, or remove the directory @file. */
-static int restore_later(const char *file, const char *text)
-{
-	struct change *change = &restorer->change[restorer->nr];
-
-	if (restorer->nr == sizeof(restorer->change) / sizeof(*change))
-		return -1;
-	if (snprintf(change->file, sizeof(change->file), "%s", file) >=
-	    (int)sizeof(change->file) ||
-	    snprintf(change->text, sizeof(change->text), "%s", text) >=
-	    (int)sizeof(change->text))
-		return -1;
-	__atomic_store_n(&restorer->nr, restorer->nr + 1, __ATOMIC_RELEASE);
-	return 0;
-}
-
-/* Write a file whose value is restored when the test ends. */
-static int change_file(const char *file, const char *text)
-{
-	char value[32];
-
-	if (access(file, W_OK) || read_value(file, value, sizeof(value)) ||
-	    !value[0] || restore_later(file, value))
-		return -1;
-	return write_file(file, text);
-}
-
-/*
- * Make a control group with @controller, which is removed when the test ends.
- * @group receives its path.
- */
-static int make_group(const char *controller, char *group, size_t size)
-{
-	const char *control = "/sys/fs/cgroup/cgroup.subtree_control";
-	char value[256], word[32];
-
-	if (read_value(control, value, sizeof(value)))
-		return -1;
-	if (!strstr(value, controller)) {
-		snprintf(word, sizeof(word), "-%s", controller);
-		if (restore_later(control, word))
-			return -1;
-		word[0] = '+';
-		if (write_file(control, word))
-			return -1;
-	}
-	/* The name is unique: a group that something else made must stay. */
-	snprintf(group, size, "/sys/fs/cgroup/unmapped_alloc_%d", getpid());
-	return restore_later(group, "") || mkdir(group, 0755);
-}
-
-static int write_group(const char *group, const char *name, const char *text)
-{
-	char file[128];
-
-	snprintf(file, sizeof(file), "%s/%s", group, name);
-	return write_file(file, text);
-}
-
-/* Move this process into a group. */
-static int enter_group(const char *group)
-{
-	char pid[32];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return write_group(group, "cgroup.procs", pid);
 }
 
 /* === The tests =========================================================== */
@@ -1390,8 +1194,7 @@ static int offline_block(void)
 			return -1;
 		if (!strcmp(state, "offline") || !set_memory_block(block, "offline"))
 			return block;
-		/* Nothing has changed. */
-		restorer->nr -= 2;
+		forget_changes(2);
 	}
 	return -1;
 }
