@@ -2,6 +2,7 @@
 """What runs in VMs: KUnit, kselftest, torture, guests."""
 
 import hashlib
+import json
 import os
 import re
 
@@ -405,3 +406,28 @@ def group_story(suite):
     yield result("memory pressure takes everything back but kernel text",
                  bool(owned) and bool(kernel_text) and
                  sum(map(int, owned)) == int(kernel_text[1]) // 4096, last)
+    yield result("the report of an OOM kill has the cache, by node",
+                 re.search(r"OOM report: Node 0 [1-9]\d* pages unmapped", text) is not None, text)
+    yield from unmapped_info(machine.results)
+
+
+def unmapped_info(said):
+    """What the tool tells programs is what it tells people."""
+    said = {name[len("info "):]: lines for name, lines in said.items() if name.startswith("info ")}
+    text = said.get("", [])
+    try:
+        found = json.loads(said.get("--json", [""])[0])
+        values = {name: value for group in ("memory", "direct_map", "consumers") for name, value in found[group].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        found, values = {}, {"no JSON": str(error)}
+    # Free memory changes from one call to the next; what is in use does not.
+    same = [name for name, value in values.items()
+            if any(re.fullmatch(rf"\s*{value} \S*\s+{re.escape(name)}", line) for line in text)]
+    yield result("unmapped-info: JSON has what the text has",
+                 {"SecretMem", "secretmem"} <= set(same) and len(same) >= len(values) - 2,
+                 f"{values}\n" + "\n".join(text))
+    yield result("unmapped-info: --help", said.get("--help", [])[-1:] == ["status 0"], str(said.get("--help")))
+    yield result("unmapped-info: what is no option is refused",
+                 all(said.get(how, [])[-1:] == ["status 1"] and expected in "\n".join(said[how])
+                     for how, expected in (("--watch never", "not a number of seconds: never"), ("word", "--help"))),
+                 str(said))
