@@ -20,7 +20,11 @@ bool execmem_unmapped_is_block(const struct vm_struct *area);
 /* execmem.c */
 unsigned long execmem_cache_spare(void);
 unsigned long execmem_cache_shrink(void);
+#if IS_ENABLED(CONFIG_EXECMEM_KUNIT_TEST)
 void execmem_cache_flush(void);
+bool execmem_cache_check(void);
+int execmem_may_fail(void);
+#endif
 #else
 static inline bool execmem_unmapped(const void *addr)
 {

@@ -368,6 +368,142 @@ static void execmem_test_fallback(struct kunit *test)
 	expect_at_most(test, UNMAPPED_TEXT_FALLBACK, before);
 }
 
+/* === Failures ============================================================ */
+
+/* Of what can fail, this one fails; 0: nothing does. */
+static unsigned int fail_at;
+static unsigned int nr_asked;
+
+static int fail_one(void)
+{
+	return ++nr_asked == fail_at ? -ENOMEM : 0;
+}
+
+/* Let the next thing fail. Returns false if there was nothing any more. */
+static bool fail_next(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+	if (nr_asked < fail_at)
+		return false;
+	fail_at++;
+	nr_asked = 0;
+	return true;
+}
+
+static void fail_from_first(struct kunit *test)
+{
+	fail_at = 0;
+	nr_asked = 0;
+	kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+}
+
+/* Some pages are free in an area of which this one is in use. */
+static void *make_room(struct kunit *test)
+{
+	void *used = alloc_or_fail(test, PAGE_SIZE);
+
+	execmem_free(alloc_or_fail(test, 3 * PAGE_SIZE));
+	execmem_cache_flush();
+	return used;
+}
+
+/* An allocation that fails loses nothing, and hands out nothing that is in use. */
+static void fail_allocs(struct kunit *test, size_t size)
+{
+	void *p;
+
+	fail_from_first(test);
+	while (fail_next(test)) {
+		p = execmem_alloc(EXECMEM_BPF, size);
+		if (!p)
+			continue;
+		KUNIT_EXPECT_EQ(test, perms_of(p), ROX);
+		expect_trapping(test, p, size);
+		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+		/* That may fail, too, and is done later then. */
+		execmem_free(p);
+		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+		execmem_cache_flush();
+	}
+	kunit_deactivate_static_stub(test, execmem_may_fail);
+	KUNIT_EXPECT_GT(test, fail_at, 2);
+}
+
+static void execmem_test_fail_alloc(struct kunit *test)
+{
+	void *used = make_room(test);
+
+	fail_allocs(test, PAGE_SIZE);
+	execmem_free(used);
+}
+
+/* The same with areas that have to be made, ... */
+static void execmem_test_fail_populate(struct kunit *test)
+{
+	long before;
+
+	shrink();
+	before = unmapped_text_count(UNMAPPED_TEXT_BYTES);
+	fail_allocs(test, 2 * PMD_SIZE);
+	shrink();
+	expect_at_most(test, UNMAPPED_TEXT_BYTES, before);
+	KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+}
+
+/* ... and without the allocator. */
+static void execmem_test_fail_fallback(struct kunit *test)
+{
+	long before = unmapped_text_count(UNMAPPED_TEXT_FALLBACK);
+
+	limit_source(test, -1);
+	fail_allocs(test, PMD_SIZE + PAGE_SIZE);
+	expect_at_most(test, UNMAPPED_TEXT_FALLBACK, before);
+	KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+}
+
+/* Memory that can't be freed at once is freed later, with its permissions. */
+static void execmem_test_fail_free(struct kunit *test)
+{
+	void *p, *again, *used = make_room(test);
+
+	fail_from_first(test);
+	while (fail_next(test)) {
+		kunit_deactivate_static_stub(test, execmem_may_fail);
+		p = alloc_or_fail(test, PAGE_SIZE);
+		kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+		execmem_free(p);
+		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+		kunit_deactivate_static_stub(test, execmem_may_fail);
+		execmem_cache_flush();
+		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+		again = alloc_or_fail(test, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, perms_of(again), ROX);
+		expect_trapping(test, again, PAGE_SIZE);
+		execmem_free(again);
+		execmem_cache_flush();
+	}
+	KUNIT_EXPECT_GT(test, fail_at, 3);
+	execmem_free(used);
+}
+
+/* An area that can't be given back stays, until it can. */
+static void execmem_test_fail_shrink(struct kunit *test)
+{
+	fail_from_first(test);
+	while (fail_next(test)) {
+		kunit_deactivate_static_stub(test, execmem_may_fail);
+		execmem_free(alloc_or_fail(test, PMD_SIZE));
+		execmem_cache_flush();
+		kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+		execmem_cache_shrink();
+		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+	}
+	kunit_deactivate_static_stub(test, execmem_may_fail);
+	KUNIT_EXPECT_GT(test, fail_at, 1);
+	shrink();
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
+}
+
 /* === Mapping given pages ================================================= */
 
 static void execmem_test_map_pages(struct kunit *test)
@@ -431,6 +567,11 @@ static struct kunit_case execmem_test_cases[] = {
 	KUNIT_CASE(execmem_test_cached_pages),
 	KUNIT_CASE(execmem_test_split_areas),
 	KUNIT_CASE(execmem_test_fallback),
+	KUNIT_CASE(execmem_test_fail_alloc),
+	KUNIT_CASE(execmem_test_fail_populate),
+	KUNIT_CASE(execmem_test_fail_fallback),
+	KUNIT_CASE(execmem_test_fail_free),
+	KUNIT_CASE(execmem_test_fail_shrink),
 	KUNIT_CASE(execmem_test_map_pages),
 	{}
 };
