@@ -849,7 +849,7 @@ static void fail_page(struct target *t, u64 page, enum obstacle obstacle)
 	u64 pfn;
 
 	read_pfns(t->mem + page * PAGE_SIZE, &pfn, 1);
-	len = snprintf(text, sizeof(text), "0x%lx", pfn * PAGE_SIZE);
+	len = snprintf(text, sizeof(text), "0x%llx", pfn * PAGE_SIZE);
 	if (obstacle == CLOCK)
 		set_clock(t, CLOCK_PAGE, true);
 	if (obstacle == NO_MEMORY) {
