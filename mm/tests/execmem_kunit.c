@@ -390,11 +390,20 @@ static bool fail_next(struct kunit *test)
 	return true;
 }
 
-static void fail_from_first(struct kunit *test)
+static void fail_from_first(void)
 {
 	fail_at = 0;
 	nr_asked = 0;
+}
+
+static void begin_failing(struct kunit *test)
+{
 	kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+}
+
+static void end_failing(struct kunit *test)
+{
+	kunit_deactivate_static_stub(test, execmem_may_fail);
 }
 
 /* Some pages are free in an area of which this one is in use. */
@@ -412,7 +421,8 @@ static void fail_allocs(struct kunit *test, size_t size)
 {
 	void *p;
 
-	fail_from_first(test);
+	fail_from_first();
+	begin_failing(test);
 	while (fail_next(test)) {
 		p = execmem_alloc(EXECMEM_BPF, size);
 		if (!p)
@@ -425,7 +435,7 @@ static void fail_allocs(struct kunit *test, size_t size)
 		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
 		execmem_cache_flush();
 	}
-	kunit_deactivate_static_stub(test, execmem_may_fail);
+	end_failing(test);
 	KUNIT_EXPECT_GT(test, fail_at, 2);
 }
 
@@ -466,14 +476,13 @@ static void execmem_test_fail_free(struct kunit *test)
 {
 	void *p, *again, *used = make_room(test);
 
-	fail_from_first(test);
+	fail_from_first();
 	while (fail_next(test)) {
-		kunit_deactivate_static_stub(test, execmem_may_fail);
 		p = alloc_or_fail(test, PAGE_SIZE);
-		kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+		begin_failing(test);
 		execmem_free(p);
 		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
-		kunit_deactivate_static_stub(test, execmem_may_fail);
+		end_failing(test);
 		execmem_cache_flush();
 		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
 		again = alloc_or_fail(test, PAGE_SIZE);
@@ -489,16 +498,14 @@ static void execmem_test_fail_free(struct kunit *test)
 /* An area that can't be given back stays, until it can. */
 static void execmem_test_fail_shrink(struct kunit *test)
 {
-	fail_from_first(test);
+	fail_from_first();
 	while (fail_next(test)) {
-		kunit_deactivate_static_stub(test, execmem_may_fail);
 		execmem_free(alloc_or_fail(test, PMD_SIZE));
 		execmem_cache_flush();
-		kunit_activate_static_stub(test, execmem_may_fail, fail_one);
+		begin_failing(test);
 		execmem_cache_shrink();
-		KUNIT_EXPECT_TRUE(test, execmem_cache_check());
+		end_failing(test);
 	}
-	kunit_deactivate_static_stub(test, execmem_may_fail);
 	KUNIT_EXPECT_GT(test, fail_at, 1);
 	shrink();
 	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
