@@ -407,7 +407,8 @@ def group_story(suite):
                  bool(owned) and bool(kernel_text) and
                  sum(map(int, owned)) == int(kernel_text[1]) // 4096, last)
     yield result("the report of an OOM kill has the cache, by node",
-                 re.search(r"OOM report: Node 0 [1-9]\d* pages unmapped", text) is not None, text)
+                 any(re.search(r"Node 0 1\d{3} pages unmapped, \d+ of them cached$", line)
+                     for line in machine.results.get("oom", [])), str(machine.results.get("oom")))
     yield from unmapped_info(machine.results)
 
 
