@@ -3607,8 +3607,6 @@ static void unmapped_test_report_registered(struct kunit *test)
 	struct unmapped_node *node = unmapped_node(page_to_nid(page));
 
 	use_host(test);
-	/* It must not have pages in its hands that are counted below. */
-	cancel_delayed_work_sync(&node->idle_work);
 	drain_pcps();
 	if (page_reporting_register(&host.dev)) {
 		unmapped_pages_free(page, 0);
