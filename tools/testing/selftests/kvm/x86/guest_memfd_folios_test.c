@@ -22,6 +22,8 @@
 #include "processor.h"
 #include "test_util.h"
 
+#include "../../mm/restorer.h"
+
 #define SLOT		1
 #define GPA		SZ_4G
 #define NR_AREAS	4
@@ -380,19 +382,6 @@ do {									\
 			    large[area] ? "" : " not");			\
 } while (0)
 
-static bool try_write(const char *file, const char *text)
-{
-	int fd = open(file, O_WRONLY);
-	ssize_t len = strlen(text);
-	bool good = fd >= 0 && write(fd, text, len) == len;
-	int err = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return good;
-}
-
 /* === Which areas get a folio ============================================= */
 
 static void test_areas(void)
@@ -721,12 +710,15 @@ static bool end_fail_nth(int fd)
 
 static bool let_allocations_fail(void)
 {
-	return try_write(FAULTS "fail_page_alloc/min-order", "0") &&
-	       try_write(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") &&
-	       try_write(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") &&
-	       try_write(FAULTS "fail_page_alloc/verbose", "0") &&
-	       try_write(FAULTS "failslab/ignore-gfp-wait", "N") &&
-	       try_write(FAULTS "failslab/verbose", "0");
+	/* Failures are counted down, if they are limited. */
+	return !change_file(FAULTS "fail_page_alloc/times", "-1") &&
+	       !change_file(FAULTS "failslab/times", "-1") &&
+	       !change_file(FAULTS "fail_page_alloc/min-order", "0") &&
+	       !change_file(FAULTS "fail_page_alloc/ignore-gfp-wait", "N") &&
+	       !change_file(FAULTS "fail_page_alloc/ignore-gfp-highmem", "N") &&
+	       !change_file(FAULTS "fail_page_alloc/verbose", "0") &&
+	       !change_file(FAULTS "failslab/ignore-gfp-wait", "N") &&
+	       !change_file(FAULTS "failslab/verbose", "0");
 }
 
 /* Each allocation of a hole's punching fails in turn; it does not matter. */
@@ -775,7 +767,7 @@ static void test_failing_fallocate(int fail_fd)
 	memset(expected, 0, sizeof(expected));
 	while (failed) {
 		punch(&t, 0, NR_PAGES);
-		TEST_ASSERT(try_write("/proc/sys/vm/drop_caches", "3"),
+		TEST_ASSERT(!write_file("/proc/sys/vm/drop_caches", "3"),
 			    "Failed to write drop_caches");
 
 		set_fail_nth(fail_fd, ++nth);
@@ -918,7 +910,7 @@ static void test_memory_error(enum obstacle obstacle)
 
 int main(int argc, char *argv[])
 {
-	bool can_fail = let_allocations_fail();
+	bool can_fail;
 	long before;
 
 	TEST_REQUIRE(kvm_has_guest_memfd_flags(GUEST_MEMFD_FLAG_MMAP |
@@ -927,6 +919,9 @@ int main(int argc, char *argv[])
 					       GUEST_MEMFD_FLAG_WRITE));
 	TEST_REQUIRE(thp_configured());
 	TEST_REQUIRE(!access("/proc/kpageflags", R_OK));
+
+	TEST_ASSERT(!start_restorer(), "Failed to start the restorer");
+	can_fail = run_destructive() && let_allocations_fail();
 
 	before = read_unmapped_pages_settled();
 	test_areas();
@@ -938,17 +933,19 @@ int main(int argc, char *argv[])
 	if (can_fail)
 		test_failures();
 	else
-		pr_info("Skipping failures, which need CONFIG_FAULT_INJECTION\n");
+		pr_info("Skipping failures, which need RUN_DESTRUCTIVE=true and CONFIG_FAULT_INJECTION\n");
 	TEST_ASSERT_EQ(read_unmapped_pages_settled(), before);
 
 	/* Pages are lost. */
-	if (access(HARD_OFFLINE, W_OK)) {
-		pr_info("Skipping memory errors, which need root and CONFIG_MEMORY_FAILURE\n");
-		return 0;
+	if (run_destructive() && !access(HARD_OFFLINE, W_OK)) {
+		test_memory_error(NONE);
+		test_memory_error(CLOCK);
+		if (can_fail)
+			test_memory_error(NO_MEMORY);
+	} else {
+		pr_info("Skipping memory errors, which need RUN_DESTRUCTIVE=true, root and CONFIG_MEMORY_FAILURE\n");
 	}
-	test_memory_error(NONE);
-	test_memory_error(CLOCK);
-	if (can_fail)
-		test_memory_error(NO_MEMORY);
+
+	TEST_ASSERT(!stop_restorer(), "Failed to restore what was changed");
 	return 0;
 }
