@@ -36,14 +36,16 @@ series_of() {
 	KVM:*)	echo kvm ;;
 	x86/* | mm/ptdump:*)	echo x86 ;;
 	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
-	"mm/unmapped_alloc: use free memory "*)	echo execmem ;;
+	"mm/unmapped_alloc: use free memory "* | "PM: hibernate: copy "*)
+		echo execmem ;;
 	mm/gup:* | "mm/secretmem: use large "* | "mm: map no poisoned "* | "selftests/mm: test large "*)
 		echo folios ;;
 	dma-*:* | iommu/dma:* | swiotlb:* | lib/scatterlist:* | selftests/dma:*)
 		echo dma ;;
 	dmaengine:*)	echo edu ;;
 	"mm/secretmem: take pages from "*)	echo mm ;;
-	mm/secretmem:* | "PM: hibernate: leave "*)	echo secretmem ;;
+	mm/secretmem:* | "PM: hibernate: leave "* | "mm/vmalloc: let "* | kdb:*)
+		echo secretmem ;;
 	proc:* | vmcoreinfo:* | tools/mm:*)	echo account ;;
 	mm/page_reporting:* | virtio_balloon:*)	echo account ;;
 	*)	echo mm ;;
