@@ -18,7 +18,7 @@ FOLDERS = ["mm/", "arch/x86/mm/", "arch/x86/kvm/", "lib/buildid.o"]
 # Each with what it is for, and the targets that exist there.
 BUILDS = {
     "off": ("the feature off", FOLDERS),
-    "nokunit": ("no KUnit", ["mm/"]),
+    "nokunit": ("no KUnit; a debugger", ["mm/", "kernel/debug/"]),
     "allno": ("allnoconfig", ["mm/", "arch/x86/mm/"]),
     "nosmp": ("one CPU", FOLDERS),
     "i386": ("32 bits", ["mm/", "arch/x86/mm/", "arch/x86/kvm/"]),
