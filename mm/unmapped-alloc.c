@@ -52,7 +52,6 @@
  *
  * - unmapped_pcp::lock, interrupts off, also taken under 1; pages are cleared
  *   under it
- * - collapse_lock in unmapped-direct-map.c
  * - the lock of unmapped_node::report_wait
  * - clear_mutex in unmapped-clear.c, held while mms are allocated (GFP_NOIO);
  *   taken by a work item and by CPU hotplug

@@ -553,6 +553,9 @@ extern atomic_long_t unmapped_vmap_drops, unmapped_vmap_flushes;
 /* Functions that the tests replace with stubs, or call directly. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
 void unmapped_collapse_now(struct page **pages, unsigned int nr);
+void unmapped_collapse_region(unsigned long pfn);
+void unmapped_collapse_noted(void);
+void unmapped_collapse_queue(void);
 void unmapped_collapse_wait(void);
 struct page *unmapped_source_alloc(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask);

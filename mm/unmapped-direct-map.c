@@ -6,13 +6,15 @@
  * CPUs, so nothing here is called with a spinlock held.
  */
 
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
 #include <linux/error-injection.h>
+#include <linux/memblock.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/pageblock-flags.h>
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
-#include <linux/spinlock.h>
 #include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
@@ -115,26 +117,28 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
 
 /*
  * Where entries remain to be collapsed. Reclaim has no memory to record that, so
- * it sets a bit of the pageblock. All pageblocks with this bit are between two
- * page frame numbers, which are protected by collapse_lock. No lock nests inside
- * it. Other entries are left alone: set_memory_4k() and the like split some on
- * purpose.
+ * it sets a bit of the pageblock, and a bit of the region around it. Other
+ * entries are left alone: set_memory_4k() and the like split some on purpose.
+ *
+ * A region is what an entry of the next level maps, 1 GiB on x86. Beyond 4096 of
+ * them, several share a bit.
  */
-static DEFINE_SPINLOCK(collapse_lock);
-static unsigned long collapse_start = ULONG_MAX;
-static unsigned long collapse_end;
+#define REGION_PAGES	(PUD_SIZE / PAGE_SIZE)
+#define NR_REGION_BITS	4096U
+
+static DECLARE_BITMAP(collapse_regions, NR_REGION_BITS);
 
 static void note_pageblocks(struct page **pages, unsigned int nr)
 {
 	unsigned long pfn;
 	unsigned int i;
 
-	guard(spinlock)(&collapse_lock);
 	for (i = 0; i < nr; i++) {
 		pfn = page_to_pfn(pages[i]);
 		set_pfnblock_bit(pages[i], pfn, PB_unmapped_collapse);
-		collapse_start = min(collapse_start, pageblock_start_pfn(pfn));
-		collapse_end = max(collapse_end, pageblock_end_pfn(pfn));
+		/* Pairs with the barrier in unmapped_collapse_noted(). */
+		smp_mb__before_atomic();
+		set_bit(pfn / REGION_PAGES % NR_REGION_BITS, collapse_regions);
 	}
 }
 
@@ -158,33 +162,61 @@ static unsigned int find_pageblocks(unsigned long *pfn, unsigned long end,
 	return nr;
 }
 
-static void collapse_late(struct work_struct *work)
+VISIBLE_IF_KUNIT void unmapped_collapse_region(unsigned long pfn)
 {
+	unsigned long end = pfn + REGION_PAGES;
 	struct page *pages[16];
-	unsigned long pfn, end;
 	unsigned int nr;
 
-	scoped_guard(spinlock, &collapse_lock) {
-		pfn = collapse_start;
-		end = collapse_end;
-		collapse_start = ULONG_MAX;
-		collapse_end = 0;
-	}
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_region, pfn);
+
+	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages))))
+		unmapped_collapse_now(pages, nr);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_region);
+
+VISIBLE_IF_KUNIT void unmapped_collapse_noted(void)
+{
+	unsigned long pfn;
+	unsigned int bit;
 
 	/* Keep memory from being hot-removed while its pages are looked up. */
 	get_online_mems();
-	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages))))
-		unmapped_collapse_now(pages, nr);
+	for_each_set_bit(bit, collapse_regions, NR_REGION_BITS) {
+		clear_bit(bit, collapse_regions);
+		/*
+		 * A pageblock that is noted from here on sets the bit again. Pairs
+		 * with the barrier in note_pageblocks().
+		 */
+		smp_mb__after_atomic();
+		for (pfn = bit * REGION_PAGES; pfn < max_pfn;
+		     pfn += NR_REGION_BITS * REGION_PAGES)
+			unmapped_collapse_region(pfn);
+	}
 	put_online_mems();
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_noted);
 
-static DECLARE_WORK(collapse_work, collapse_late);
+static void collapse_work(struct work_struct *work)
+{
+	unmapped_collapse_noted();
+}
+
+static DECLARE_WORK(late_collapse, collapse_work);
+
+VISIBLE_IF_KUNIT void unmapped_collapse_queue(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_queue);
+
+	queue_work(system_dfl_wq, &late_collapse);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_queue);
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Wait for the work item that unmapped_direct_map_collapse() queued. */
 void unmapped_collapse_wait(void)
 {
-	flush_work(&collapse_work);
+	flush_work(&late_collapse);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_wait);
 #endif
@@ -210,5 +242,6 @@ void unmapped_direct_map_collapse(struct page **pages, unsigned int nr)
 		return;
 	}
 	note_pageblocks(pages, nr);
-	queue_work(system_dfl_wq, &collapse_work);
+	unmapped_collapse_queue();
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_direct_map_collapse);

@@ -645,7 +645,8 @@ static int read_clear_areas(void *arg)
 /* Other CPUs never see the mapping through which a CPU clears pages. */
 static void unmapped_test_clear_is_private(struct kunit *test)
 {
-	int i, cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	int i, self = raw_smp_processor_id();
+	int cpu = cpumask_any_but(cpu_online_mask, self);
 	unsigned long nr_read = 0, start, end;
 	struct mm_struct *mm[2] = {};
 	struct task_struct *reader;
@@ -654,6 +655,8 @@ static void unmapped_test_clear_is_private(struct kunit *test)
 	if (cpu >= nr_cpu_ids)
 		kunit_skip(test, "there is no other CPU");
 
+	/* Each test has a thread of its own, which ends with the test. */
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(self)), 0);
 	reader = kthread_run_on_cpu(read_clear_areas, &nr_read, cpu,
 				    "unmapped_kunit");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(reader));
@@ -667,8 +670,7 @@ static void unmapped_test_clear_is_private(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nr_read, 0);
 
 	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end, cpu, &mm[0]));
-	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end,
-						    raw_smp_processor_id(), &mm[1]));
+	KUNIT_EXPECT_TRUE(test, unmapped_clear_area(&start, &end, self, &mm[1]));
 	KUNIT_EXPECT_PTR_NE(test, mm[0], mm[1]);
 	for_each_online_cpu(cpu)
 		KUNIT_EXPECT_TRUE(test, unmapped_clear_area_empty(cpu));
@@ -1204,6 +1206,55 @@ static void unmapped_test_collapse_own_only(struct kunit *test)
 
 	unmapped_collapse_now(&area[1], 1);
 	__free_pages(area[1], PMD_ORDER);
+}
+
+static unsigned long looked_at[8];
+static unsigned int nr_looked_at;
+
+static void count_region(unsigned long pfn)
+{
+	if (nr_looked_at < ARRAY_SIZE(looked_at))
+		looked_at[nr_looked_at] = pfn;
+	nr_looked_at++;
+}
+
+static void collapse_later(void)
+{
+}
+
+/* Nobody searches memory between two areas for more. */
+static void unmapped_test_collapse_regions(struct kunit *test)
+{
+	struct page *area[2];
+	unsigned int i, noreclaim;
+
+	area[0] = alloc_pages(GFP_KERNEL | GFP_DMA32, PMD_ORDER);
+	area[1] = alloc_pages(GFP_KERNEL, PMD_ORDER);
+	KUNIT_ASSERT_NOT_NULL(test, area[0]);
+	KUNIT_ASSERT_NOT_NULL(test, area[1]);
+
+	unmapped_collapse_wait();
+	nr_looked_at = 0;
+	kunit_activate_static_stub(test, unmapped_collapse_queue, collapse_later);
+	kunit_activate_static_stub(test, unmapped_collapse_region, count_region);
+	noreclaim = memalloc_noreclaim_save();
+	unmapped_direct_map_collapse(area, 2);
+	unmapped_collapse_noted();
+	KUNIT_ASSERT_GE(test, nr_looked_at, 1);
+	KUNIT_ASSERT_LE(test, nr_looked_at, 2);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, looked_at[i ? nr_looked_at - 1 : 0],
+				ALIGN_DOWN(page_to_pfn(area[i]), PTRS_PER_PMD * PTRS_PER_PTE));
+	/* Nor again. */
+	unmapped_collapse_noted();
+	KUNIT_EXPECT_LE(test, nr_looked_at, 2);
+
+	kunit_deactivate_static_stub(test, unmapped_collapse_region);
+	unmapped_direct_map_collapse(area, 2);
+	memalloc_noreclaim_restore(noreclaim);
+	unmapped_collapse_noted();
+	for (i = 0; i < 2; i++)
+		__free_pages(area[i], PMD_ORDER);
 }
 
 static void unmapped_test_fragments_become_block(struct kunit *test)
@@ -2051,7 +2102,8 @@ static void unmapped_test_fault_injection(struct kunit *test)
 static void count_traced(void *data, struct page *page, unsigned int order,
 			 gfp_t gfp, int migratetype)
 {
-	if (current != ctl.traced)
+	/* What an interrupt frees is somebody else's. */
+	if (current != ctl.traced || !in_task())
 		return;
 	ctl.last_traced = page;
 	ctl.nr_traced++;
@@ -2123,7 +2175,8 @@ struct trace_count {
 
 static void count_trace(struct trace_count *count, unsigned int order)
 {
-	if (current != ctl.traced)
+	/* What an interrupt frees is somebody else's. */
+	if (current != ctl.traced || !in_task())
 		return;
 	count->nr++;
 	count->nr_pages += 1UL << order;
@@ -3600,6 +3653,17 @@ static void unmapped_test_report_poisoned(struct kunit *test)
 	drain_all();
 }
 
+/*
+ * As long as something was allocated, another report follows. What
+ * flush_delayed_work() returns does not tell that: it can find the work done.
+ */
+static void flush_reports(void)
+{
+	do {
+		flush_delayed_work(&host.dev.work);
+	} while (delayed_work_pending(&host.dev.work));
+}
+
 /* Called by the page allocator's reporting, when there is something to report. */
 static void unmapped_test_report_registered(struct kunit *test)
 {
@@ -3612,26 +3676,22 @@ static void unmapped_test_report_registered(struct kunit *test)
 		unmapped_pages_free(page, 0);
 		kunit_skip(test, "there is a device already");
 	}
-	/* As long as something was allocated, another report follows. */
-	while (flush_delayed_work(&host.dev.work))
-		;
+	flush_reports();
 	KUNIT_EXPECT_EQ(test, nr_reported(), UNMAPPED_BLOCK_PAGES - 1);
 
 	/* A block is whole. */
 	unmapped_pages_free(page, 0);
 	drain_pcps();
-	KUNIT_EXPECT_TRUE(test, flush_delayed_work(&host.dev.work));
+	flush_reports();
 	KUNIT_EXPECT_EQ(test, nr_reported(), UNMAPPED_BLOCK_PAGES);
 
 	/* A smaller chunk is free, when the idle work looks. */
 	page = alloc_or_fail(test, 1);
 	unmapped_pages_free(alloc_or_fail(test, 0), 0);
 	drain_pcps();
-	while (flush_delayed_work(&host.dev.work))
-		;
+	flush_reports();
 	unmapped_report_wake(node);
-	while (flush_delayed_work(&host.dev.work))
-		;
+	flush_reports();
 	KUNIT_EXPECT_EQ(test, nr_reported(), UNMAPPED_BLOCK_PAGES - 2);
 	page_reporting_unregister(&host.dev);
 	unmapped_pages_free(page, 1);
@@ -4179,6 +4239,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
 	KUNIT_CASE(unmapped_test_collapse_own_only),
+	KUNIT_CASE(unmapped_test_collapse_regions),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
 	KUNIT_CASE(unmapped_test_zone_span),
 	KUNIT_CASE(unmapped_test_zones),

@@ -612,53 +612,146 @@ static void take_all_memory(void)
 	_exit(2);
 }
 
+/* The OOM killer takes this child, and nothing else. */
+static bool is_killed(pid_t pid)
+{
+	int status;
+
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGKILL;
+}
+
+/* Files of one page, each of which has a byte of its own. */
+enum { NR_FILES = 4096, FILE_STEP = 512 };
+
 /*
- * One page of each block is in use. The others are released before a process is
- * killed for memory, and not earlier.
+ * Make NR_FILES of them, and keep one in FILE_STEP, so that each block has at
+ * least one page in use. Returns how many pages the allocator then owns.
  */
+static long keep_partly_used(int *fd)
+{
+	const long page_size = sysconf(_SC_PAGESIZE);
+	struct rlimit limit = { 2 * NR_FILES, 2 * NR_FILES };
+	unsigned char *mem;
+	int i;
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) || empty_caches("3"))
+		return -1;
+	for (i = 0; i < NR_FILES; i++) {
+		mem = secret_map(page_size, &fd[i]);
+		if (!mem)
+			return -1;
+		*mem = i / FILE_STEP + 1;
+		munmap(mem, page_size);
+	}
+	for (i = 0; i < NR_FILES; i++)
+		if (i % FILE_STEP)
+			close(fd[i]);
+	return empty_caches("3") ? -1 : read_pages(OWNED);
+}
+
+/* Returns whether the pages that were kept are as they were. */
+static bool free_partly_used(int *fd)
+{
+	const long page_size = sysconf(_SC_PAGESIZE);
+	unsigned char *mem;
+	bool same = true;
+	int i;
+
+	for (i = 0; i < NR_FILES; i += FILE_STEP) {
+		mem = mmap(NULL, page_size, PROT_READ, MAP_SHARED, fd[i], 0);
+		same &= mem != MAP_FAILED && *mem == i / FILE_STEP + 1;
+		if (mem != MAP_FAILED)
+			munmap(mem, page_size);
+		close(fd[i]);
+	}
+	return same;
+}
+
+/* Their free pages are released before a process is killed, and not earlier. */
 TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 {
-	struct rlimit limit = { 8192, 8192 };
-	enum { NR = 4096, STEP = 512 };
-	unsigned char *mem;
-	int fd[NR], i, status;
-	long owned;
+	int fd[NR_FILES];
 	pid_t pid;
 
 	if (!run_destructive())
 		SKIP(return, "destructive: invokes the OOM killer");
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		SKIP(return, "can't raise RLIMIT_NOFILE");
-	ASSERT_EQ(empty_caches("3"), 0);
-	for (i = 0; i < NR; i++) {
-		mem = secret_map(self->page_size, &fd[i]);
-		ASSERT_NE(mem, NULL);
-		*mem = i / STEP + 1;
-		munmap(mem, self->page_size);
-	}
-	for (i = 0; i < NR; i++)
-		if (i % STEP)
-			close(fd[i]);
-	EXPECT_EQ(used_pages_settled(), NR / STEP);
-	ASSERT_EQ(empty_caches("3"), 0);
-	owned = read_pages(OWNED);
-	EXPECT_GT(owned, NR / STEP);
+	ASSERT_GT(keep_partly_used(fd), NR_FILES / FILE_STEP);
+	EXPECT_EQ(used_pages_settled(), NR_FILES / FILE_STEP);
 
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)
 		take_all_memory();
-	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	EXPECT_EQ(read_pages(OWNED), NR / STEP);
+	EXPECT_TRUE(is_killed(pid));
+	EXPECT_EQ(read_pages(OWNED), NR_FILES / FILE_STEP);
+	EXPECT_TRUE(free_partly_used(fd));
+}
 
-	for (i = 0; i < NR; i += STEP) {
-		mem = mmap(NULL, self->page_size, PROT_READ, MAP_SHARED, fd[i], 0);
-		ASSERT_NE(mem, MAP_FAILED);
-		EXPECT_EQ(*mem, i / STEP + 1);
-		munmap(mem, self->page_size);
-		close(fd[i]);
+/* Whoever asks for reclaim, while memory is not short, splits no entries. */
+TEST_F_TIMEOUT(secret, proactive_reclaim, SECONDS_WITH_KASAN)
+{
+	const char *reclaim = "/sys/devices/system/node/node0/reclaim";
+	long owned, splits;
+	int fd[NR_FILES];
+
+	if (!run_destructive())
+		SKIP(return, "destructive: reclaims all that can be reclaimed");
+	if (access(reclaim, W_OK))
+		SKIP(return, "no reclaim of a node");
+	ASSERT_TRUE(touch_and_free(64 * MIB));
+	EXPECT_EQ(write_file(reclaim, "16M"), 0);
+	owned = keep_partly_used(fd);
+	ASSERT_GT(owned, NR_FILES / FILE_STEP);
+	splits = nr_splits();
+	/* There is not as much. */
+	EXPECT_NE(write_file(reclaim, "64G"), 0);
+	EXPECT_EQ(errno, EAGAIN);
+	EXPECT_EQ(nr_splits(), splits);
+	EXPECT_EQ(read_pages(OWNED), owned);
+	EXPECT_TRUE(free_partly_used(fd));
+}
+
+/* What nobody is charged for does not help a control group. */
+TEST_F(secret, cgroup_reclaim)
+{
+	char group[64];
+	long cached;
+
+	if (make_group("memory", group, sizeof(group)))
+		SKIP(return, "no memory cgroup");
+	ASSERT_TRUE(touch_and_free(16 * MIB));
+	EXPECT_EQ(used_pages_settled(), 0);
+	cached = read_pages(CACHED);
+	ASSERT_GT(cached, 0);
+	EXPECT_NE(write_group(group, "memory.reclaim", "8M"), 0);
+	EXPECT_EQ(errno, EAGAIN);
+	EXPECT_EQ(read_pages(CACHED), cached);
+}
+
+/* Who asks for the OOM killer gets it, whatever the cache could give back. */
+TEST_F(secret, sysrq_kills)
+{
+	const char *trigger = "/proc/sysrq-trigger";
+	pid_t pid;
+
+	if (!run_destructive())
+		SKIP(return, "destructive: invokes the OOM killer");
+	if (access(trigger, W_OK))
+		SKIP(return, "no SysRq");
+	ASSERT_TRUE(touch_and_free(16 * MIB));
+	EXPECT_EQ(used_pages_settled(), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (write_file("/proc/self/oom_score_adj", "1000") ||
+		    write_file(trigger, "f"))
+			_exit(1);
+		pause();
+		_exit(2);
 	}
+	EXPECT_TRUE(is_killed(pid));
+	EXPECT_GT(read_pages(CACHED), 0);
 }
 
 /* In a child: take memory until the cache is empty, or there is none left. */
@@ -759,9 +852,9 @@ TEST_F(secret, hibernation)
 TEST_F(secret, memcg_limit)
 {
 	unsigned char *mem;
-	int fd, status;
 	char group[64];
 	pid_t child;
+	int fd;
 
 	if (!run_destructive())
 		SKIP(return, "destructive: invokes the OOM killer");
@@ -783,9 +876,7 @@ TEST_F(secret, memcg_limit)
 		memset(mem, 1, 16 * MIB);
 		_exit(3);
 	}
-	ASSERT_EQ(waitpid(child, &status, 0), child);
-	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-		TH_LOG("status %x", status);
+	EXPECT_TRUE(is_killed(child));
 	EXPECT_EQ(used_pages_settled(), 0);
 }
 
@@ -1275,6 +1366,34 @@ TEST_F_TIMEOUT(numa, node_is_short, SECONDS_WITH_KASAN)
 	munmap(mem, size);
 	close(fd);
 	munmap(hog, hog_size);
+}
+
+/* A task that may only use a full node is killed; the other node is left alone. */
+TEST_F_TIMEOUT(numa, bound_task_is_killed, SECONDS_WITH_KASAN)
+{
+	int fd[NR_FILES];
+	long owned, splits;
+	pid_t pid;
+
+	if (!run_destructive())
+		SKIP(return, "destructive: invokes the OOM killer");
+	ASSERT_EQ(set_policy(MPOL_BIND, 1UL << 1), 0);
+	owned = keep_partly_used(fd);
+	ASSERT_EQ(set_policy(MPOL_DEFAULT, 0), 0);
+	ASSERT_GT(owned, NR_FILES / FILE_STEP);
+	splits = nr_splits();
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (set_policy(MPOL_BIND, 1UL << 0))
+			_exit(1);
+		take_all_memory();
+	}
+	EXPECT_TRUE(is_killed(pid));
+	EXPECT_EQ(read_pages(OWNED), owned);
+	EXPECT_EQ(nr_splits(), splits);
+	EXPECT_TRUE(free_partly_used(fd));
 }
 
 TEST_HARNESS_MAIN
