@@ -173,6 +173,8 @@ CASES = [
                  (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=4096, timeout=1200),
     population("gmem-events", "gmem", "populating 1 GiB, 2 CPUs, flag on", 1, GIB,
                "gmem", "unmapped", "fault", kernels=("plain",), cpus=2, quick=True),
+    population("gmem-large-events", "gmem", "populating 1 GiB by fallocate(), 2 CPUs, flag on", 1, GIB,
+               "gmem", "unmapped", "fallocate-fault", kernels=("plain",), cpus=2),
     population("gmem-mapped-events", "gmem", "populating 1 GiB, 2 CPUs, flag off", 1, GIB,
                "gmem", "mapped", "fault", cpus=2),
     population("gmem-perpage-events", "gmem", "populating 128 MiB, 2 CPUs, the per-page way",
@@ -184,6 +186,8 @@ CASES = [
     *(Case(f"punched-{kind}-swap", "gmem", f"the same with 1 GiB of swap, {kind}",
            "punched", (str(GIB), kind), kernels=("plain",), memory=3072, swap=1024, allow=("oom",))
       for kind in ("mapped", "unmapped")),
+    Case("punched-wall", "gmem", "punching 7 pages in 8 of 256 MiB, time, other CPUs busy (3)", "wall-punched",
+         ("5", "262144"), how="wall", unit="ticks/page", cpus=4, kernels=("plain",)),
     Case("gmem-wall", "gmem", "populating 64 MiB, time, other CPUs busy (3)", "wall-gmem",
          ("9", "mapped:65536", "unmapped:65536"), how="wall", unit="ticks/page", cpus=4,
          kernels=("plain",), quick=True),

@@ -3,10 +3,11 @@
  * A guest whose balloon gave most of its memory back, at random: what the host
  * gets of it.
  *
- *	punched mapped|unmapped KIB
+ *	punched mapped|unmapped KIB [punch]
  *
  * All pages of a guest_memfd but every eighth are punched out. Then a program
- * takes memory until it is killed. unmapped: the memory is without a direct map.
+ * takes memory until it is killed, but not with "punch". unmapped: the memory is
+ * without a direct map.
  *
  * Prints ticks of rdtsc for a page that is punched out (with QEMU's -icount
  * shift=0, instructions); by how much MemFree and MemAvailable grow; how much
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
 	char *mem;
 	int fd;
 
-	if (argc != 3 || !(size = strtoul(argv[2], NULL, 10) << 10))
+	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "punch")) || !(size = strtoul(argv[2], NULL, 10) << 10))
 		goto usage;
 	kind = argv[1];
 	unmapped = !strcmp(kind, "unmapped");
@@ -219,6 +220,11 @@ int main(int argc, char **argv)
 	print("free", (meminfo("MemFree") - memfree) / 1024.0, "MiB");
 	print("available", (meminfo("MemAvailable") - available) / 1024.0, "MiB");
 
+	if (argc == 4) {
+		check_marks(mem);
+		return 0;
+	}
+
 	run_hog(hog);
 	print("hog", hog->mib, "MiB");
 	print("hog-time", (double)(hog->last - hog->start) / hog->mib, "ticks/MiB");
@@ -229,6 +235,6 @@ int main(int argc, char **argv)
 	return 0;
 
 usage:
-	fprintf(stderr, "usage: punched mapped|unmapped KIB\n");
+	fprintf(stderr, "usage: punched mapped|unmapped KIB [punch]\n");
 	return 2;
 }

@@ -7,6 +7,15 @@ calls() { awk '/^ *CAL:/ { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { pri
 # How many entries of the direct map were split: level 2 has 2 MiB, level 3 1 GiB.
 splits() { awk -v name="direct_map_level$1_splits" '$1 == name { print $2 }' /proc/vmstat; }
 
+# Occupy all CPUs but this one: only then it costs something to interrupt them.
+busy_others() {
+	cpu=1
+	while [ $cpu -lt "$(nproc)" ]; do
+		while :; do :; done &
+		cpu=$((cpu + 1))
+	done
+}
+
 # Start a program that keeps secrets, and wait until it does. Arguments: MiB, or
 # "MIB NODE"; a number if there are several programs.
 keep_secrets() {
