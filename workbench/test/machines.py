@@ -366,7 +366,7 @@ def group_guest(suite):
                          answer=lambda machine, qemu: machine.count_secrets(qemu))
     text, found = "\n".join(machine.said), dict(machine.asked)
     told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
-            for name in ("unmapped", "mapped")}
+            for name in ("unmapped", "mapped", "restored", "balloon")}
     marks = 8 * 256
     for name in told:
         yield result(f"{name}: a guest boots, with kvm-clock and 2 CPUs",
@@ -377,14 +377,19 @@ def group_guest(suite):
                      f"{name}: exit status 0" in text, text)
         yield result(f"{name}: they are in the machine's memory as long as it runs",
                      found.get(f"{name}-runs", 0) >= marks, str(found))
-    pages = int(told["unmapped"].get("pages", 0))
-    yield result("no page of the guest is in the direct map",
-                 pages > 4096 and told["unmapped"]["present"] == "0" and
-                 told["mapped"].get("present") == told["mapped"].get("pages"), text)
-    yield result("none of its secrets is seen through the direct map",
-                 told["unmapped"].get("marks") == "0" and
-                 int(told["mapped"].get("marks", 0)) >= marks, text)
-    yield result("they are gone when it has ended", found.get("unmapped-ended") == 0, str(found))
+    yield result("restored: it is another VM that goes on", "restored: guest: restored from a snapshot" in text, text)
+    balloon = re.search(r"^balloon: guest: the balloon was full (\d+) times, (\d+) pages", text, re.M)
+    yield result("balloon: it goes up and down, and takes the guest's memory",
+                 balloon is not None and int(balloon[1]) > 1 and int(balloon[2]) > 8192, text)
+    for name in told:
+        pages, present, seen = (int(told[name].get(what, -1)) for what in ("pages", "present", "marks"))
+        if name == "mapped":
+            yield result("mapped: all of it is in the direct map, and its secrets are seen there",
+                         pages > 4096 and present == pages and seen >= marks, text)
+            continue
+        yield result(f"{name}: no page of the guest is in the direct map", pages > 4096 and present == 0, text)
+        yield result(f"{name}: none of its secrets is seen through the direct map", seen == 0, text)
+        yield result(f"{name}: they are gone when it has ended", found.get(f"{name}-ended") == 0, str(found))
     yield result("the system does not hibernate meanwhile",
                  "unmapped: hibernation fails: Device or resource busy" in text and
                  "mapped: hibernation works" in text, text)

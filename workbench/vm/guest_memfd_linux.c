@@ -11,12 +11,14 @@
  *
  * The guest sees: local APICs (in KVM) and an I/O APIC (below), two 16550s,
  * and as much of ACPI as it takes to find its CPUs and to power off. There is
- * no PCI, PIC, PIT, RTC or keyboard; time comes from kvm-clock.
+ * no PCI, PIC, PIT, RTC or keyboard; time comes from kvm-clock. There can be a
+ * balloon, see guest_memfd_balloon.c.
  *
  * COM1 is the guest's console: this program's stdout and stdin. COM2 is how the
  * guest's programs talk to this one, in lines:
  *
- *	checkpoint N	call at_checkpoint(N), then answer "go on"
+ *	checkpoint N	call at_checkpoint(N), then answer "go on"; at 0, a snapshot
+ *			can be taken and restored, see guest_memfd_snapshot.c
  *	result N	the exit status of this program
  *
  * A guest that may use I/O ports can write the number N to a port instead.
@@ -48,6 +50,8 @@
 #include "processor.h"
 #include "test_util.h"
 
+#include "guest_memfd_linux.h"
+
 /* The guest's memory, from 0. What is below EBDA and from KERNEL is RAM. */
 #define GPA_ZERO_PAGE	0x7000
 #define GPA_CMDLINE	0x8000
@@ -56,6 +60,7 @@
 #define GPA_KERNEL	0x100000
 #define GPA_IOAPIC	0xfec00000
 #define GPA_LAPIC	0xfee00000
+#define GPA_BALLOON	0xfe000000
 /* For KVM on Intel: three pages for real mode, which the guest never sees. */
 #define GPA_TSS		0xfffbd000
 
@@ -69,6 +74,7 @@
 
 #define IRQ_COM2	3
 #define IRQ_COM1	4
+#define IRQ_BALLOON	5
 #define IRQ_SCI		9
 
 #define KBD_RESET	0xfe
@@ -95,6 +101,9 @@ static struct {
 	u32 cpus;
 	u64 flags;
 	bool wait;
+	bool populate;
+	bool snapshot;
+	u64 balloon;
 	int timeout;
 } opts = {
 	.append = "",
@@ -122,11 +131,16 @@ static struct {
 	u64 redirect[IOAPIC_PINS];
 } ioapic;
 
-/* Protects the devices: the UARTs and the I/O APIC. */
+/* Protects the devices: the UARTs, the I/O APIC and the balloon. */
 static pthread_mutex_t devices = PTHREAD_MUTEX_INITIALIZER;
 
 static struct kvm_vm *vm;
+static int mem_fd;
 static void *mem;		/* this program's mapping of the file */
+
+static struct kvm_vcpu *vcpus[MAX_CPUS];
+static pthread_t threads[MAX_CPUS];
+static bool stopped;		/* the vCPUs' threads are to end */
 
 /*
  * From the vCPUs' threads to main(): what the guest writes to COM2, and a 0
@@ -151,7 +165,7 @@ static void put_console(u8 byte)
 	in_line = byte != '\n';
 }
 
-static void __printf(1, 2) say(const char *fmt, ...)
+void say(const char *fmt, ...)
 {
 	va_list args;
 
@@ -508,10 +522,23 @@ static void handle_io(struct kvm_run *run)
 	}
 }
 
+static void handle_balloon(struct kvm_run *run)
+{
+	pthread_mutex_lock(&devices);
+	balloon_mmio(run->mmio.phys_addr - GPA_BALLOON, run->mmio.is_write,
+		     run->mmio.data, run->mmio.len);
+	pthread_mutex_unlock(&devices);
+}
+
 static void handle_mmio(struct kvm_run *run)
 {
 	u64 offset = run->mmio.phys_addr - GPA_IOAPIC;
 	u32 value;
+
+	if (run->mmio.phys_addr - GPA_BALLOON < PAGE_SIZE) {
+		handle_balloon(run);
+		return;
+	}
 
 	if (offset >= PAGE_SIZE || run->mmio.len != sizeof(value)) {
 		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
@@ -546,7 +573,7 @@ static void *run_vcpu(void *arg)
 {
 	struct kvm_vcpu *vcpu = arg;
 
-	while (READ_ONCE(ended) == END_NONE) {
+	while (READ_ONCE(ended) == END_NONE && !READ_ONCE(stopped)) {
 		if (__vcpu_run(vcpu)) {
 			TEST_ASSERT(errno == EINTR || errno == EAGAIN,
 				    KVM_IOCTL_ERROR(KVM_RUN, -1));
@@ -821,6 +848,10 @@ static void write_cmdline(struct setup_header *hdr)
 	 */
 	len = snprintf(mem + GPA_CMDLINE, max, "%s %s",
 		       "console=ttyS0 panic=-1 reboot=k pci=off", opts.append);
+	if (opts.balloon)
+		len += snprintf(mem + GPA_CMDLINE + len, max > len ? max - len : 0,
+				" virtio_mmio.device=4K@0x%x:%u", GPA_BALLOON,
+				IRQ_BALLOON);
 	TEST_ASSERT(len < max, "The command line is longer than %zu", max - 1);
 	hdr->cmd_line_ptr = GPA_CMDLINE;
 }
@@ -995,11 +1026,18 @@ static void set_boot_state(struct kvm_vcpu *vcpu)
 	vcpu_regs_set(vcpu, &regs);
 }
 
-static struct kvm_vcpu *create_vcpu(u32 id)
+static struct kvm_vcpu *add_vcpu(u32 id)
 {
 	struct kvm_vcpu *vcpu = __vm_vcpu_add(vm, id);
 
 	set_cpuid(vcpu);
+	return vcpu;
+}
+
+static struct kvm_vcpu *create_vcpu(u32 id)
+{
+	struct kvm_vcpu *vcpu = add_vcpu(id);
+
 	/* As firmware does: memory is write-back; Linux minds if it is not. */
 	vcpu_set_msr(vcpu, MSR_MTRRdefType, BIT(11) | 6);
 	/* The others wait for the INIT and SIPI of the first. */
@@ -1013,41 +1051,119 @@ static struct kvm_vcpu *create_vcpu(u32 id)
 static void create_memory(void)
 {
 	u64 supported = vm_check_cap(vm, KVM_CAP_GUEST_MEMFD_FLAGS);
-	int fd;
 
 	__TEST_REQUIRE(!(opts.flags & ~supported),
 		       "guest_memfd lacks flags 0x%llx; it has 0x%llx",
 		       (unsigned long long)(opts.flags & ~supported),
 		       (unsigned long long)supported);
-	fd = vm_create_guest_memfd(vm, opts.size, opts.flags);
-	mem = kvm_mmap(opts.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	mem_fd = vm_create_guest_memfd(vm, opts.size, opts.flags);
+	if (opts.populate)
+		TEST_ASSERT(!fallocate(mem_fd, FALLOC_FL_KEEP_SIZE, 0, opts.size),
+			    "fallocate() fails: %s", strerror(errno));
+	mem = kvm_mmap(opts.size, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd);
 	vm_set_user_memory_region2(vm, 0, KVM_MEM_GUEST_MEMFD, 0, opts.size,
-				   mem, fd, 0);
+				   mem, mem_fd, 0);
 }
 
+/* All but what is in the memory and in the CPUs. */
 static void create_vm(void)
 {
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GUEST_MEMFD));
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	vm = vm_create_barebones();
 	vm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)GPA_TSS);
 	vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, IOAPIC_PINS);
 	create_memory();
+}
+
+static void free_vm(void)
+{
+	kvm_vm_free(vm);
+	TEST_ASSERT(!munmap(mem, opts.size) && !close(mem_fd), "%s", strerror(errno));
+}
+
+static void boot_vm(void)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_GUEST_MEMFD));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	create_vm();
 	init_ioapic();
 	write_acpi();
 	load_linux();
+	/* All of them before the first runs, as it starts the others. */
+	for (u32 i = 0; i < opts.cpus; i++)
+		vcpus[i] = create_vcpu(i);
 }
 
 static void start_vcpus(void)
 {
-	struct kvm_vcpu *vcpus[MAX_CPUS];
+	stopped = false;
+	for (u32 i = 0; i < opts.cpus; i++)
+		kvm_pthread_create(&threads[i], NULL, run_vcpu, vcpus[i]);
+}
+
+static void kick(int signal)
+{
+}
+
+/* Each is left where KVM_RUN can be called again. */
+static void stop_vcpus(void)
+{
+	const struct sigaction action = { .sa_handler = kick };
+
+	TEST_ASSERT(!sigaction(SIGUSR1, &action, NULL), "sigaction() fails");
+	WRITE_ONCE(stopped, true);
+	for (u32 i = 0; i < opts.cpus; i++) {
+		/* If the thread is about to call it, it returns at once. */
+		WRITE_ONCE(vcpus[i]->run->immediate_exit, 1);
+		pthread_kill(threads[i], SIGUSR1);
+		kvm_pthread_join(threads[i], NULL);
+		vcpus[i]->run->immediate_exit = 0;
+	}
+}
+
+/* Go on in another VM, of which nothing but the snapshot is known. */
+static void take_and_restore_snapshot(void)
+{
+	struct snapshot *snapshot;
+
+	stop_vcpus();
+	snapshot = take_snapshot(vm, vcpus, opts.cpus, mem, opts.size);
+	free_vm();
+
+	opts.flags |= GUEST_MEMFD_FLAG_WRITE;
+	create_vm();
+	for (u32 i = 0; i < opts.cpus; i++)
+		vcpus[i] = add_vcpu(i);
+	restore_snapshot(snapshot, vm, vcpus, mem_fd);
+	start_vcpus();
+	say("# guest: restored from a snapshot\n");
+}
+
+/* The balloon's target and interrupts. */
+static void *pump_balloon(void *arg)
+{
+	while (READ_ONCE(ended) == END_NONE) {
+		usleep(50000);
+		pthread_mutex_lock(&devices);
+		balloon_pump(opts.balloon / PAGE_SIZE);
+		pthread_mutex_unlock(&devices);
+	}
+	return NULL;
+}
+
+static void raise_balloon_irq(void)
+{
+	ioapic_set_line(IRQ_BALLOON, false);
+	ioapic_set_line(IRQ_BALLOON, true);
+}
+
+static void start_balloon(void)
+{
 	pthread_t thread;
 
-	/* All of them before the first runs, as it starts the others. */
-	for (u32 i = 0; i < opts.cpus; i++)
-		vcpus[i] = create_vcpu(i);
-	for (u32 i = 0; i < opts.cpus; i++)
-		kvm_pthread_create(&thread, NULL, run_vcpu, vcpus[i]);
+	if (!opts.balloon)
+		return;
+	balloon_init(mem, opts.size, mem_fd, raise_balloon_irq);
+	kvm_pthread_create(&thread, NULL, pump_balloon, NULL);
 }
 
 /* A line from the guest's programs. Others are echoes of "go on". */
@@ -1056,7 +1172,10 @@ static void handle_line(const char *line)
 	int number;
 
 	if (sscanf(line, "checkpoint %d", &number) == 1) {
-		at_checkpoint(number);
+		if (number)
+			at_checkpoint(number);
+		else if (opts.snapshot)
+			take_and_restore_snapshot();
 		uart_receive(&com2, "go on\n", 6);
 	} else if (sscanf(line, "result %d", &number) == 1) {
 		WRITE_ONCE(result, number);
@@ -1130,6 +1249,8 @@ static int judge(void)
 		status = KSFT_FAIL;
 	else if (result < 0)
 		status = ended == END_POWER_OFF ? KSFT_PASS : KSFT_FAIL;
+	if (opts.balloon)
+		balloon_tell();
 	say("# guest: %s, result %d\n", names[ended], result);
 	return status;
 }
@@ -1146,6 +1267,9 @@ static void __noreturn print_usage(const char *name, int status)
 	      "  -m MIB      its memory (256)\n"
 	      "  -c NUMBER   its CPUs (2)\n"
 	      "  -n          memory not in the direct map (NO_DIRECT_MAP)\n"
+	      "  -f          populate it by fallocate()\n"
+	      "  -b MIB      a balloon that takes as much, and gives it back, for ever\n"
+	      "  -s          at checkpoint 0, go on in another VM from a snapshot\n"
 	      "  -w          at a checkpoint, wait for a line of input\n"
 	      "  -t SECONDS  fail if the guest has not ended by then\n"
 	      "  -h          this text\n"
@@ -1188,6 +1312,15 @@ static void parse_option(const char *name, int option)
 	case 'n':
 		opts.flags |= GUEST_MEMFD_FLAG_NO_DIRECT_MAP;
 		break;
+	case 'f':
+		opts.populate = true;
+		break;
+	case 'b':
+		opts.balloon = (u64)parse_number('b', optarg, 1, MAX_MIB) * SZ_1M;
+		break;
+	case 's':
+		opts.snapshot = true;
+		break;
 	case 'w':
 		opts.wait = true;
 		break;
@@ -1204,14 +1337,15 @@ int main(int argc, char **argv)
 	struct timespec start;
 	int option;
 
-	while ((option = getopt(argc, argv, "k:i:a:m:c:nwt:h")) != -1)
+	while ((option = getopt(argc, argv, "k:i:a:m:c:nfb:swt:h")) != -1)
 		parse_option(argv[0], option);
-	if (!opts.kernel || optind < argc)
+	if (!opts.kernel || optind < argc || (opts.balloon && opts.snapshot))
 		print_usage(argv[0], KSFT_FAIL);
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	TEST_ASSERT(!pipe(events), "pipe");
-	create_vm();
+	boot_vm();
+	start_balloon();
 	start_vcpus();
 	if (!follow_guest(&start)) {
 		say("# guest: not done after %d seconds\n", opts.timeout);
