@@ -24,7 +24,7 @@ export GIT_COMMITTER_DATE="2026-01-01T00:00:00Z"
 
 # The series by the trees that take them, in the order in which they apply, and
 # how many patches a reviewer can be asked to look at.
-SERIES=(secretmem x86 mm kvm execmem account folios dma edu)
+SERIES=(secretmem x86 mm kvm execmem account folios uffd dma edu)
 MAX_PATCHES=15
 
 # series_of SUBJECT: which series a patch belongs to.
@@ -33,6 +33,8 @@ series_of() {
 	"KVM: guest_memfd: use 2 MiB folios "* | "KVM: selftests: test 2 MiB folios "*)
 		echo folios ;;
 	"mm/unmapped_alloc: remove a part "*)	echo folios ;;
+	userfaultfd:* | "KVM: guest_memfd: support minor "* | "KVM: selftests: test minor "*)
+		echo uffd ;;
 	KVM:*)	echo kvm ;;
 	x86/* | mm/ptdump:*)	echo x86 ;;
 	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
