@@ -134,8 +134,8 @@ disk: deb
 	@$(bin)/disk $(deb_series)
 
 .PHONY: others
-others: disk ## programs of others on a Debian machine, and OTHERS.md with what became of them (20 min)
-	@workbench/others.py $(deb_series)
+others: disk ## programs of others on a Debian machine, and OTHERS.md with what became of them (an hour; CASE= for a part)
+	@workbench/others.py $(deb_series) $(CASE)
 
 .PHONY: others-page
 others-page: ## OTHERS.md, from what 'make others' left in build/others

@@ -18,6 +18,9 @@ RESULTS = TOP / "build" / "others"
 KERNELS = {"base": "untouched", "plain": "with the series"}
 # The exit status of a kselftest that has nothing to test, and those of timeout(1).
 SKIPPED, TIMED_OUT = 4, (124, 137)
+# What disk/others runs, each on a machine of its own: memory in MiB.
+MACHINES = {"short": {"memory": 3072}, "text": {"memory": 2048}, "virtual": {"memory": 3072},
+            "watched": {"memory": 2048}, "hibernate": {"memory": 1024, "may_reboot": True}}
 # What a test does not pass with one kernel or both, and why.
 EXPLAINED = {}
 
@@ -45,25 +48,45 @@ def boot(series, what, **options):
     return machine, error
 
 
-def run(series):
-    """All of it on one kernel. Returns what is wrong, if anything."""
-    results, complaints, errors = {}, [], []
-    for what, options in (("short", {"memory": 3072}), ("hibernate", {"memory": 1024, "may_reboot": True})):
-        machine, error = boot(series, what, **options)
-        complaints += console.splats(machine.console(), allow=("oom",))
-        results.update(machine.results)
-        errors += [error] * bool(error)
-    starts = machine.console().count("Linux version ")
-    if starts != 2 and not error:
-        errors.append(f"hibernate: the kernel was started {starts} times, not once more to resume")
-    release = re.search(r"Linux version (\S+)", machine.console())
+def run_one(series, what):
+    """What one machine did; its end is an error, too, if it came too early."""
+    machine, error = boot(series, what, **MACHINES[what])
+    said = machine.console()
+    starts, expected = said.count("Linux version "), 2 if what == "hibernate" else 1
+    if starts != expected and not error:
+        error = f"{what}: the kernel was started {starts} times instead of {expected}"
+    release = re.search(r"Linux version (\S+)", said)
+    return {"release": release.group(1) if release else "unknown", "error": error,
+            "complaints": console.splats(said, allow=("oom",))[:10], "results": machine.results}
+
+
+def run(series, names):
+    """On one kernel; returns what is wrong, if anything. What others of these
+    machines have done on the same commit is kept."""
+    path = RESULTS / f"{series}.json"
+    commit = command("git", "-C", TOP, "describe", "--always", "--dirty")[1].strip()
+    record = json.loads(path.read_text()) if path.exists() else {}
+    if record.get("commit") != commit:
+        record = {"commit": commit, "machines": {}}
+    record["date"] = datetime.date.today().isoformat()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{series}.json").write_text(json.dumps({
-        "release": release.group(1) if release else "unknown",
-        "commit": command("git", "-C", TOP, "describe", "--always", "--dirty")[1].strip(),
-        "date": datetime.date.today().isoformat(),
-        "errors": errors, "complaints": complaints[:10], "results": results}, indent=1))
-    return "\n".join(errors + complaints[:5])
+    wrong = []
+    for name in names:
+        record["machines"][name] = one = run_one(series, name)
+        path.write_text(json.dumps(record, indent=1))
+        wrong += [one["error"]] * bool(one["error"]) + one["complaints"][:3]
+    return "\n".join(wrong)
+
+
+def read(series):
+    """The record of all machines as one, in the order of MACHINES."""
+    record = json.loads((RESULTS / f"{series}.json").read_text())
+    machines = [record["machines"][name] for name in MACHINES if name in record["machines"]]
+    record["release"] = machines[0]["release"]
+    record["errors"] = [one["error"] for one in machines if one["error"]]
+    record["complaints"] = [line for one in machines for line in one["complaints"]]
+    record["results"] = {name: lines for one in machines for name, lines in one["results"].items()}
+    return record
 
 
 def status(lines):
@@ -116,8 +139,7 @@ def table(runs):
 
 
 def write_page():
-    runs = {series: json.loads((RESULTS / f"{series}.json").read_text())
-            for series in KERNELS if (RESULTS / f"{series}.json").exists()}
+    runs = {series: read(series) for series in KERNELS if (RESULTS / f"{series}.json").exists()}
     if not runs:
         sys.exit("others: error: nothing has been run yet; 'make others' does that")
     lines = [HEAD.rstrip("\n"), ""]
@@ -133,8 +155,13 @@ def write_page():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("series", nargs="?", choices=KERNELS, help="the kernel; none: only write the page again")
+    parser.add_argument("names", nargs="*", metavar="machine",
+                        help=f"what to run; none: all of {' '.join(MACHINES)}")
     options = parser.parse_args()
-    error = run(options.series) if options.series else None
+    unknown = set(options.names) - set(MACHINES)
+    if unknown:
+        sys.exit(f"others: error: there is no {' '.join(sorted(unknown))}; there are: {' '.join(MACHINES)}")
+    error = run(options.series, options.names or MACHINES) if options.series else None
     write_page()
     if error:
         sys.exit(f"others: error: {error}")
