@@ -48,7 +48,7 @@ help: ## list the targets
 	@echo "  VARIANT=     of the kernel: $(variants); default plain"
 	@echo "  SIZE=        of the secrets in 'make run', MiB; default 64"
 	@echo "  BASE=1       'make run' and 'make vm' with the untouched kernel"
-	@echo "  CASE=        'make test' for these groups of tests only, 'make check' and 'make bench' for these cases"
+	@echo "  CASE=        'make test' for these groups of tests only, 'make check' and 'make bench' for these cases, 'make others' for these machines"
 	@echo "  QUICK=1      'make bench' with the most important cases only"
 	@echo "  ACCEL=kvm    'make bench' in real time, on a processor with virtualization; default tcg, the emulator"
 	@echo "  CONFIG=      'make deb' from this configuration, such as /boot/config-...; default: the workbench's for Debian"
@@ -89,7 +89,7 @@ check-deps:
 	@$(bin)/deps check
 
 .PHONY: mutations
-mutations: kernel ## see that a test fails for each promise that is broken (three hours)
+mutations: kernel ## see that a test fails for each promise that is broken (more than three hours)
 	@workbench/mutate.py
 
 bench_options = --accel $(ACCEL) $(if $(filter-out 0,$(QUICK)),--quick) $(CASE)

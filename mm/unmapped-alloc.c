@@ -766,7 +766,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_free);
 void unmapped_block_free(struct page *page)
 {
 	VM_WARN_ON_ONCE_PAGE(!unmapped_page(page), page);
-	/* Who just looks at the first page must not keep the others. */
+	/* A reference to the first page alone must not keep the others. */
 	if (!page_ref_freeze(page, 1)) {
 		__free_pages(page, PMD_ORDER);
 		return;

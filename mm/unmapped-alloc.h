@@ -377,10 +377,12 @@ struct unmapped_consumer {
 };
 
 /*
- * Functions of each file only call those of files further down this list.
- * page_alloc.c only calls unmapped_alloc_catch(), unmapped_alloc_free_batch()
- * and unmapped_alloc_release_range(), vmscan.c unmapped_alloc_reclaim(),
- * page_reporting.c unmapped_alloc_report().
+ * Functions of each file only call those of files further down this list. On top
+ * of it are unmapped-image.c, -vmap.c and -truncate.c, which no other one calls.
+ * From the rest of mm, page_alloc.c only calls unmapped_alloc_catch(),
+ * unmapped_alloc_free_batch() and unmapped_alloc_release_range(), vmscan.c
+ * unmapped_alloc_reclaim(), show_mem.c unmapped_alloc_releasable() and
+ * unmapped_alloc_show_mem(), page_reporting.c unmapped_alloc_report().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -502,15 +504,15 @@ unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 void unmapped_zone_put(struct unmapped_zone *uz, struct page *page,
 		       unsigned int order);
 void unmapped_zone_put_bulk(struct unmapped_zone *uz, struct llist_node *list);
-struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
-				   unsigned int *order, bool *zeroed);
-void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
-			     unsigned int order, bool zeroed);
+struct page *unmapped_zone_detach(struct unmapped_zone *uz, unsigned int kinds,
+				  unsigned int *order, bool *zeroed);
+void unmapped_zone_reattach(struct unmapped_zone *uz, struct page *page,
+			    unsigned int order, bool zeroed);
 void unmapped_zone_release(struct unmapped_zone *uz, unsigned int order);
 #ifdef CONFIG_UNMAPPED_REPORTING
-struct page *unmapped_zone_isolate_unreported(struct unmapped_zone *uz,
-					      unsigned int min,
-					      unsigned int *order, bool *zeroed);
+struct page *unmapped_zone_detach_unreported(struct unmapped_zone *uz,
+					     unsigned int min,
+					     unsigned int *order, bool *zeroed);
 void unmapped_zone_put_reported(struct unmapped_zone *uz, struct page *page,
 				unsigned int order, bool reported);
 unsigned long unmapped_zone_nr_reported(const struct unmapped_zone *uz);

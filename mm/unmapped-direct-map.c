@@ -119,6 +119,8 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
  * Where entries remain to be collapsed. Reclaim has no memory to record that, so
  * it sets a bit of the pageblock, and a bit of the region around it. Other
  * entries are left alone: set_memory_4k() and the like split some on purpose.
+ * (Unless they do so in the moment between the free and the work: the entry is
+ * then large again, which costs them the split that they wanted, and no more.)
  *
  * A region is what an entry of the next level maps, 1 GiB on x86. Beyond 4096 of
  * them, several share a bit.

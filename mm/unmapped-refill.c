@@ -53,7 +53,7 @@ gfp_t unmapped_source_gfp(gfp_t gfp)
 }
 
 /**
- * unmapped_no_reclaim_gfp() - flags for memory that nobody must reclaim for
+ * unmapped_no_reclaim_gfp() - flags for memory that is not worth reclaim
  * @gfp: from unmapped_source_gfp().
  *
  * Return: flags for memory that is free. Neither the caller nor kswapd reclaims

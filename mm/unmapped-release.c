@@ -44,14 +44,14 @@ struct release {
 };
 
 /* Take the next free chunk and map it. NULL if there is none, or on error. */
-static struct page *isolate_chunk(struct unmapped_zone *uz, unsigned int kinds,
-				  unsigned int *order, bool *failed)
+static struct page *detach_chunk(struct unmapped_zone *uz, unsigned int kinds,
+				 unsigned int *order, bool *failed)
 {
 	struct page *page;
 	bool zeroed;
 	int err;
 
-	page = unmapped_zone_isolate(uz, kinds, order, &zeroed);
+	page = unmapped_zone_detach(uz, kinds, order, &zeroed);
 	if (!page)
 		return NULL;
 
@@ -64,7 +64,7 @@ static struct page *isolate_chunk(struct unmapped_zone *uz, unsigned int kinds,
 		unmapped_tag_lose(page, *order);
 		page = NULL;
 	}
-	unmapped_zone_unisolate(uz, page, *order, zeroed);
+	unmapped_zone_reattach(uz, page, *order, zeroed);
 	*failed = true;
 	return NULL;
 }
@@ -80,7 +80,7 @@ static bool collect(struct unmapped_zone *uz, unsigned long nr_pages,
 	r->nr = 0;
 	r->nr_pages = 0;
 	while (r->nr < RELEASE_BATCH && r->nr_pages < nr_pages) {
-		page = isolate_chunk(uz, kinds, &order, &failed);
+		page = detach_chunk(uz, kinds, &order, &failed);
 		if (!page)
 			break;
 		r->page[r->nr] = page;
@@ -267,13 +267,13 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_nr_page_cache);
  * worth a large entry. If the page cache is smaller than what partly used blocks
  * can give back, or reclaim has had no success, the next step would be to swap.
  */
-static bool is_worth_splits(int nid, int priority)
+static bool is_worth_splits(int nid, int highest, int priority)
 {
 	struct unmapped_zone *uz = unmapped_node(nid)->zones;
 	unsigned long nr = 0;
 	int i;
 
-	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
+	for (i = 0; i <= highest; i++)
 		nr += nr_free_of(&uz[i], UNMAPPED_BLOCK);
 	return nr > unmapped_nr_page_cache(nid) >> (DEF_PRIORITY - priority);
 }
@@ -358,7 +358,7 @@ void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 				  min(nr_pages, nr_spare(nid, highest)));
 	freed += release_reported(nid, highest, nr_pages - min(nr_pages, freed),
 				  priority);
-	if (!split || !is_worth_splits(nid, priority))
+	if (!split || !is_worth_splits(nid, highest, priority))
 		return;
 	for (i = highest; i >= 0; i--)
 		if (freed < nr_pages)

@@ -4,8 +4,8 @@
  *
  * The hypervisor hears of the free chunks in the cache, as it does of those of
  * the page allocator, and can use the memory for something else until they are
- * handed out. While chunks are being reported, they are in transit: nobody may
- * write to them before the hypervisor is done. From then on, the contents are
+ * handed out. While chunks are being reported, they are in transit: they must
+ * not be written to before the hypervisor is done. From then on, the contents are
  * undefined, so a reported chunk is cleared when it is handed out.
  *
  * A caller that needs what is in transit refills the cache. If there is no
@@ -156,7 +156,7 @@ static unsigned int collect(struct unmapped_zone *uz, unsigned int min,
 	bool zeroed;
 
 	do {
-		page = unmapped_zone_isolate_unreported(uz, min, &order, &zeroed);
+		page = unmapped_zone_detach_unreported(uz, min, &order, &zeroed);
 		if (!page)
 			break;
 		if (!zeroed && want_init_on_free())

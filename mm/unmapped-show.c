@@ -461,7 +461,6 @@ void unmapped_alloc_meminfo(int nid, unsigned long *nr_pages,
 		*nr_free += count.cached;
 	}
 }
-EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_meminfo);
 
 /* === Checking ============================================================ */
 

@@ -17,7 +17,7 @@
  * The addresses are used again, without the help of vmalloc, which would flush
  * the TLBs for them once more.
  *
- * Memory cost: UNMAPPED_VMAP_BATCH pages and as many kernel addresses; 2 KiB.
+ * Memory cost: UNMAPPED_VMAP_BATCH pages and as many kernel addresses; 2.5 KiB.
  */
 
 #include <linux/atomic.h>

@@ -619,7 +619,7 @@ static struct page *last_chunk_locked(struct unmapped_zone *uz,
 }
 
 /**
- * unmapped_zone_isolate() - take the next chunk to give back off the lists
+ * unmapped_zone_detach() - take the next chunk to give back off the lists
  * @uz: the zone.
  * @kinds: UNMAPPED_BLOCKS, UNMAPPED_FRAGMENTS, or both.
  * @order: set to its order.
@@ -632,8 +632,8 @@ static struct page *last_chunk_locked(struct unmapped_zone *uz,
  * Context: Any context except NMI.
  * Return: the first page, counted as in transit, or NULL.
  */
-struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
-				   unsigned int *order, bool *zeroed)
+struct page *unmapped_zone_detach(struct unmapped_zone *uz, unsigned int kinds,
+				  unsigned int *order, bool *zeroed)
 {
 	struct page *page;
 
@@ -656,7 +656,7 @@ struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
 }
 
 /**
- * unmapped_zone_unisolate() - put back a chunk that could not be released
+ * unmapped_zone_reattach() - put back a chunk that could not be released
  * @uz: its zone.
  * @page: first page, NULL if the chunk is lost.
  * @order: its order.
@@ -664,8 +664,8 @@ struct page *unmapped_zone_isolate(struct unmapped_zone *uz, unsigned int kinds,
  *
  * Context: Any context except NMI.
  */
-void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
-			     unsigned int order, bool zeroed)
+void unmapped_zone_reattach(struct unmapped_zone *uz, struct page *page,
+			    unsigned int order, bool zeroed)
 {
 	guard(spinlock_irqsave)(&uz->lock);
 	if (!page) {
@@ -679,7 +679,7 @@ void unmapped_zone_unisolate(struct unmapped_zone *uz, struct page *page,
 }
 
 /**
- * unmapped_zone_release() - account an isolated chunk as given back
+ * unmapped_zone_release() - account a detached chunk as given back
  * @uz: its zone.
  * @order: its order.
  *
@@ -722,9 +722,9 @@ static struct page *next_unreported_locked(struct unmapped_zone *uz,
 	return NULL;
 }
 
-static struct page *isolate_unreported(struct unmapped_zone *uz,
-				       enum unmapped_kind kind,
-				       unsigned int order, bool *zeroed)
+static struct page *detach_unreported(struct unmapped_zone *uz,
+				      enum unmapped_kind kind,
+				      unsigned int order, bool *zeroed)
 {
 	struct page *page;
 
@@ -738,7 +738,7 @@ static struct page *isolate_unreported(struct unmapped_zone *uz,
 }
 
 /**
- * unmapped_zone_isolate_unreported() - take a chunk to report off the lists
+ * unmapped_zone_detach_unreported() - take a chunk to report off the lists
  * @uz: the zone.
  * @min: its order is at least this, ...
  * @order: ... and set to this.
@@ -749,16 +749,16 @@ static struct page *isolate_unreported(struct unmapped_zone *uz,
  * Context: Any context except NMI.
  * Return: the first page, counted as in transit, or NULL.
  */
-struct page *unmapped_zone_isolate_unreported(struct unmapped_zone *uz,
-					      unsigned int min,
-					      unsigned int *order, bool *zeroed)
+struct page *unmapped_zone_detach_unreported(struct unmapped_zone *uz,
+					     unsigned int min,
+					     unsigned int *order, bool *zeroed)
 {
 	struct page *page;
 	int o, kind;
 
 	for (o = PMD_ORDER; o >= (int)min; o--) {
 		for (kind = UNMAPPED_BLOCK; kind <= UNMAPPED_FRAGMENT; kind++) {
-			page = isolate_unreported(uz, kind, o, zeroed);
+			page = detach_unreported(uz, kind, o, zeroed);
 			if (!page)
 				continue;
 			*order = o;
@@ -890,7 +890,7 @@ static struct page *online_page_locked(struct unmapped_zone *uz,
 }
 
 /**
- * unmapped_zone_sync() - wait until nobody looks at memory that went offline
+ * unmapped_zone_sync() - wait until no CPU looks at memory that went offline
  * @uz: its zone.
  *
  * Called when the memory is not online any more, before its struct pages go.

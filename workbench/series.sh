@@ -40,7 +40,7 @@ series_of() {
 	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
 	"mm/unmapped_alloc: use free memory "* | "PM: hibernate: copy "*)
 		echo execmem ;;
-	mm/gup:* | "mm/secretmem: use large "* | "mm: map no poisoned "* | "selftests/mm: test large "*)
+	mm/gup:* | mm/memory-failure:* | "mm/secretmem: use large "* | "mm: map no poisoned "* | "selftests/mm: test large "*)
 		echo folios ;;
 	dma-*:* | iommu/dma:* | swiotlb:* | lib/scatterlist:* | selftests/dma:*)
 		echo dma ;;

@@ -179,8 +179,8 @@ bool dma_unmapped_missed(unsigned long attrs)
 /*
  * GUP must not find the pages, because what it is used for accesses them through
  * the direct map. So does the copy that a private mapping makes when it is
- * written to. Who follows the page tables of a VM_IO mapping, as KVM does, has to
- * look whether a page is unmapped.
+ * written to. Code that follows the page tables of a VM_IO mapping, as KVM does,
+ * has to check whether a page is unmapped.
  */
 static int prepare_vma(struct vm_area_struct *vma, unsigned long nr_pages)
 {
@@ -210,7 +210,7 @@ int dma_unmapped_mmap(struct vm_area_struct *vma, struct page *page,
 	unsigned long i;
 	int err;
 
-	/* Whatever size the driver says: what follows is somebody else's. */
+	/* Whatever size the driver says: what follows belongs to others. */
 	if (WARN_ON_ONCE(PageTail(page) ||
 			 nr_pages > folio_nr_pages(page_folio(page))))
 		return -ENXIO;

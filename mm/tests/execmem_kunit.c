@@ -212,6 +212,14 @@ static void execmem_test_spare(struct kunit *test)
 
 	expect_at_most(test, UNMAPPED_TEXT_BLOCKS, before + 1);
 	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), UNMAPPED_BLOCK_PAGES);
+	/* While it is in use again, it is not promised to anybody. */
+	p[0] = alloc_or_fail(test, PMD_SIZE);
+	KUNIT_EXPECT_EQ(test, shrink(), 0);
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
+	execmem_free(p[0]);
+	expect_at_most(test, UNMAPPED_TEXT_BLOCKS, before + 1);
+
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), UNMAPPED_BLOCK_PAGES);
 	KUNIT_EXPECT_EQ(test, shrink(), UNMAPPED_BLOCK_PAGES);
 	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
 	KUNIT_EXPECT_LE(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), before);

@@ -148,7 +148,8 @@ GOALS = [
     Goal("the same while the allocator is in use: percent above untouched",
          plain("pages", "used-page-pair"), 1, base("pages", "page-pair"), "percent"),
     Goal("the free of order 4, which has no lists per CPU: instructions above untouched",
-         plain("orders", "page-o4-free"), 2, base("orders", "page-o4-free"), "difference"),
+         plain("orders", "page-o4-free"), 2, base("orders", "page-o4-free"), "difference",
+         why="how far buddies merge differs by hundreds of instructions from one kernel image to the next"),
     unused("fork, nobody has unmapped pages: percent above untouched", "fork"),
     unused("exec, nobody has unmapped pages: percent above untouched", "exec"),
     unused("fork while 64 MiB of secrets are kept: percent above untouched", "used-fork"),
@@ -188,6 +189,8 @@ GOALS = [
          plain("gmem-events", "flushes"), 80),
     Goal("a guest that keeps one page in 8: punching the others, flag on / off",
          plain("punched", "punched-unmapped-punch"), 1.5, plain("punched", "punched-mapped-punch")),
+    Goal("the same, the memory in 2 MiB folios before", plain("punched", "punched-folios-punch"), 1.5,
+         plain("punched", "punched-mapped-punch"), why="each folio is split, besides"),
     Goal("a guest that keeps one page in 8: punching the others, flag on / off, time, 4 CPUs",
          plain("punched-wall", "punched-unmapped-punch"), 1.5, plain("punched-wall", "punched-mapped-punch"),
          why="a page is cleared when it is freed rather than allocated, which alone takes the emulator longer "
