@@ -181,7 +181,7 @@ CASES = [
                1, GIB // 8, "gmem", "perpage", "fault", cpus=2),
     instructions("punched", "gmem",
                  "1 GiB of which a guest keeps one page in 8: punching, and what a program gets of the rest",
-                 "punched", (str(GIB), "mapped", "unmapped", "folios"), kernels=("plain",), memory=3072,
+                 "punched", (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=3072,
                  allow=("oom",)),
     *(Case(f"punched-{kind}-swap", "gmem", f"the same with 1 GiB of swap, {kind}",
            "punched", (str(GIB), kind), kernels=("plain",), memory=3072, swap=1024, allow=("oom",))

@@ -188,9 +188,8 @@ GOALS = [
     Goal("guest_memfd: flushes of kernel ranges a GiB, 2 CPUs",
          plain("gmem-events", "flushes"), 80),
     Goal("a guest that keeps one page in 8: punching the others, flag on / off",
-         plain("punched", "punched-unmapped-punch"), 1.5, plain("punched", "punched-mapped-punch")),
-    Goal("the same, the memory in 2 MiB folios before", plain("punched", "punched-folios-punch"), 1.5,
-         plain("punched", "punched-mapped-punch"), why="each folio is split, besides"),
+         plain("punched", "punched-unmapped-punch"), 1.5, plain("punched", "punched-mapped-punch"),
+         why="the memory is in folios of 2 MiB before, each of which is split"),
     Goal("a guest that keeps one page in 8: punching the others, flag on / off, time, 4 CPUs",
          plain("punched-wall", "punched-unmapped-punch"), 1.5, plain("punched-wall", "punched-mapped-punch"),
          why="a page is cleared when it is freed rather than allocated, which alone takes the emulator longer "

@@ -3,12 +3,11 @@
  * A guest whose balloon gave most of its memory back, at random: what the host
  * gets of it.
  *
- *	punched mapped|unmapped|folios KIB [punch]
+ *	punched mapped|unmapped KIB [punch]
  *
  * All pages of a guest_memfd but every eighth are punched out. Then a program
  * takes memory until it is killed, but not with "punch". unmapped: the memory is
- * without a direct map. folios: the same, and populated by fallocate(), which
- * makes folios of 2 MiB; the others are populated by page faults.
+ * without a direct map.
  *
  * Prints ticks of rdtsc for a page that is punched out (with QEMU's -icount
  * shift=0, instructions); by how much MemFree and MemAvailable grow; how much
@@ -86,27 +85,23 @@ static long vmstat(const char *name)
 	return number("/proc/vmstat", name);
 }
 
-static int make_memory(unsigned long long flags, bool folios, char **mem)
+static int make_memory(unsigned long long flags, char **mem)
 {
 	struct kvm_create_guest_memfd create = {
 		.size = size,
 		.flags = flags | GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
 	};
 	int kvm = open("/dev/kvm", O_RDWR), vm, fd;
-	unsigned long i;
 
 	check(kvm, "/dev/kvm");
 	vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	check(vm, "KVM_CREATE_VM");
 	fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &create);
 	check(fd, "KVM_CREATE_GUEST_MEMFD");
-	if (folios)
-		check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size), "fallocate");
+	check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size), "fallocate");
 	*mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (*mem == MAP_FAILED)
 		fail("mmap");
-	for (i = 0; i < size; i += PAGE)
-		*(volatile char *)(*mem + i) = 1;
 	return fd;
 }
 
@@ -199,19 +194,18 @@ int main(int argc, char **argv)
 	long memfree, available, splits;
 	unsigned long long start;
 	struct hog *hog;
-	bool folios, unmapped;
+	bool unmapped;
 	char *mem;
 	int fd;
 
 	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "punch")) || !(size = strtoul(argv[2], NULL, 10) << 10))
 		goto usage;
 	kind = argv[1];
-	folios = !strcmp(kind, "folios");
-	unmapped = folios || !strcmp(kind, "unmapped");
+	unmapped = !strcmp(kind, "unmapped");
 	if (!unmapped && strcmp(kind, "mapped"))
 		goto usage;
 
-	fd = make_memory(unmapped ? GUEST_MEMFD_FLAG_NO_DIRECT_MAP : 0, folios, &mem);
+	fd = make_memory(unmapped ? GUEST_MEMFD_FLAG_NO_DIRECT_MAP : 0, &mem);
 	mark(mem);
 	hog = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (hog == MAP_FAILED)
@@ -241,6 +235,6 @@ int main(int argc, char **argv)
 	return 0;
 
 usage:
-	fprintf(stderr, "usage: punched mapped|unmapped|folios KIB [punch]\n");
+	fprintf(stderr, "usage: punched mapped|unmapped KIB [punch]\n");
 	return 2;
 }

@@ -8,7 +8,6 @@ from .tap import tap_results
 
 ALL_BITS = "0xffffffffffffffff"
 INTEL_IOMMU = ("-device", "intel-iommu,aw-bits=48")
-AMD_IOMMU = ("-device", "amd-iommu")
 
 
 def group_dma(suite):
@@ -21,7 +20,6 @@ def group_dma(suite):
     extras = ("failures", "short") if suite.variant == "debug" else ("failures", "short", "unbind")
     yield from dma_results(suite, "64 bits, bounced", "64", "bounce", *extras, append="swiotlb=force")
     yield from dma_results(suite, "32 bits, intel-iommu", "32", "unmapped", mask="0xffffffff", extra=INTEL_IOMMU)
-    yield from dma_results(suite, "64 bits, amd-iommu", "64", "unmapped", extra=AMD_IOMMU)
 
 
 def group_dma_all(suite):
@@ -33,8 +31,6 @@ def group_dma_all(suite):
     yield from dma_results(suite, "28 bits, intel-iommu", "28", "unmapped", "dmatest", mask="0xfffffff",
                            extra=INTEL_IOMMU)
     yield from dma_results(suite, "64 bits, intel-iommu", "64", "unmapped", "failures", "short", extra=INTEL_IOMMU)
-    yield from dma_results(suite, "32 bits, amd-iommu", "32", "unmapped", "dmatest", "failures", "short",
-                           mask="0xffffffff", extra=AMD_IOMMU)
     yield from dma_results(suite, "64 bits, intel-iommu, passthrough", "64", "unmapped", extra=INTEL_IOMMU,
                            append="iommu=pt")
 

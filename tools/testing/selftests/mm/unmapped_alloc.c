@@ -692,6 +692,7 @@ TEST_F_TIMEOUT(secret, partly_used_blocks, SECONDS_WITH_KASAN)
 TEST_F_TIMEOUT(secret, proactive_reclaim, SECONDS_WITH_KASAN)
 {
 	const char *reclaim = "/sys/devices/system/node/node0/reclaim";
+	unsigned long nodes = 1UL << 0;
 	long owned, splits;
 	int fd[NR_FILES];
 
@@ -701,6 +702,8 @@ TEST_F_TIMEOUT(secret, proactive_reclaim, SECONDS_WITH_KASAN)
 	if (access(reclaim, W_OK) ||
 	    change_file("/proc/sys/vm/min_slab_ratio", "0"))
 		SKIP(return, "no reclaim of a node");
+	ASSERT_EQ(syscall(__NR_set_mempolicy, MPOL_BIND, &nodes,
+			  8 * sizeof(nodes)), 0);
 	ASSERT_TRUE(touch_and_free(64 * MIB));
 	EXPECT_EQ(write_file(reclaim, "16M"), 0);
 	owned = keep_partly_used(fd);
