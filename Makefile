@@ -134,7 +134,7 @@ disk: deb
 	@$(bin)/disk $(deb_series)
 
 .PHONY: others
-others: disk ## programs of others on a Debian machine, and OTHERS.md with what became of them (an hour; CASE= for a part)
+others: disk ## programs of others on a Debian machine, and OTHERS.md with what became of them (long; CASE= for a part)
 	@workbench/others.py $(deb_series) $(CASE)
 
 .PHONY: others-page

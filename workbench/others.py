@@ -84,6 +84,7 @@ def read(series):
     machines = [record["machines"][name] for name in MACHINES if name in record["machines"]]
     record["release"] = machines[0]["release"]
     record["errors"] = [one["error"] for one in machines if one["error"]]
+    record["errors"] += [f"{name}: not run" for name in MACHINES if name not in record["machines"]]
     record["complaints"] = [line for one in machines for line in one["complaints"]]
     record["results"] = {name: lines for one in machines for name, lines in one["results"].items()}
     return record

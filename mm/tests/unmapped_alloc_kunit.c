@@ -2102,7 +2102,7 @@ static void unmapped_test_fault_injection(struct kunit *test)
 static void count_traced(void *data, struct page *page, unsigned int order,
 			 gfp_t gfp, int migratetype)
 {
-	/* What an interrupt frees is somebody else's. */
+	/* What an interrupt allocates is somebody else's. */
 	if (current != ctl.traced || !in_task())
 		return;
 	ctl.last_traced = page;
