@@ -35,9 +35,10 @@
  *
  * When pages are cleared: before the call that drops the last reference
  * returns. There are two exceptions. free_pages_nolock() leaves the page to an
- * irq_work, which runs as soon as interrupts are enabled on this CPU, or on the
- * one that queued it first. release_pages() and the like clear a batch of folios
- * once they have processed all of it. No page is free before it is cleared.
+ * irq_work, which runs as soon as interrupts are enabled on this CPU, so before
+ * anything else but a caller with interrupts off uses the allocator on it.
+ * release_pages() and the like clear a batch of folios once they have processed
+ * all of it. No page is free before it is cleared.
  *
  * Lock order:
  *
@@ -83,12 +84,16 @@
 #include <linux/fault-inject.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
+#include <linux/irq_work.h>
 #include <linux/kmsan.h>
+#include <linux/llist.h>
 #include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/set_memory.h>
 #include <linux/unmapped_alloc.h>
@@ -795,15 +800,22 @@ static void put_chunk(struct page *page, unsigned int order)
 	unmapped_zone_put(unmapped_page_zone(page), page, order);
 }
 
-/*
- * Except on PREEMPT_RT, interrupts are off here: leave all but a batch of pages
- * to further interrupts.
- */
-static void put_deferred(struct irq_work *work)
+/* Pages that a CPU freed where no lock can be taken, until @work runs on it. */
+struct deferred {
+	struct llist_head pages;
+	struct irq_work work;
+};
+
+static void put_deferred(struct irq_work *work);
+
+static DEFINE_PER_CPU(struct deferred, deferred) = {
+	.pages = LLIST_HEAD_INIT(deferred.pages),
+	.work = IRQ_WORK_INIT(put_deferred),
+};
+
+/* Put the first pages of the list, at most UNMAPPED_BATCH; returns the rest. */
+static struct llist_node *put_deferred_batch(struct llist_node *list)
 {
-	struct unmapped_zone *uz = container_of(work, struct unmapped_zone,
-						deferred_work);
-	struct llist_node *list = llist_del_all(&uz->deferred), *last;
 	unsigned int order, nr = 0;
 	struct page *page;
 
@@ -816,28 +828,70 @@ static void put_deferred(struct irq_work *work)
 		list = list->next;
 		put_chunk(page, order);
 	}
+	return list;
+}
+
+/*
+ * Except on PREEMPT_RT, interrupts are off here: leave all but a batch of pages
+ * to further interrupts.
+ */
+static void put_deferred(struct irq_work *work)
+{
+	struct deferred *own = container_of(work, struct deferred, work);
+	struct llist_node *list, *last;
+
+	list = put_deferred_batch(llist_del_all(&own->pages));
 	if (!list)
 		return;
 
 	for (last = list; last->next;)
 		last = last->next;
-	llist_add_batch(list, last, &uz->deferred);
+	llist_add_batch(list, last, &own->pages);
 	irq_work_queue(work);
 }
 
+/* What the dead CPU's last irq_work left. */
+static void put_deferred_of(unsigned int cpu)
+{
+	struct deferred *own = per_cpu_ptr(&deferred, cpu);
+	struct llist_node *list = llist_del_all(&own->pages);
+
+	while (list)
+		list = put_deferred_batch(list);
+}
+
 /* Queue the chunk in pieces, each of which is cleared quickly. */
-static void defer_put(struct unmapped_zone *uz, struct page *page,
-		      unsigned int order)
+static void defer_put(struct page *page, unsigned int order)
 {
 	unsigned int piece = min(order, ilog2(UNMAPPED_BATCH));
 	struct page *end = page + (1UL << order);
+	struct deferred *own;
 
+	guard(preempt)();
+	own = this_cpu_ptr(&deferred);
 	for (; page < end; page += 1UL << piece) {
 		set_page_private(page, piece);
-		llist_add(&page->pcp_llist, &uz->deferred);
+		llist_add(&page->pcp_llist, &own->pages);
 	}
-	irq_work_queue(&uz->deferred_work);
+	irq_work_queue(&own->work);
 }
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* Wait until all CPUs have put what they had deferred. */
+void unmapped_alloc_sync_deferred(void)
+{
+	struct deferred *own;
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		own = per_cpu_ptr(&deferred, cpu);
+		do
+			irq_work_sync(&own->work);
+		while (!llist_empty(&own->pages));
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_sync_deferred);
+#endif
 
 static __always_inline void put_single(struct page *page,
 				       struct llist_node **batch)
@@ -856,7 +910,7 @@ static noinline void catch_other(struct page *page, unsigned int order,
 {
 	account_free(page, order);
 	if (unlikely(nolock))
-		defer_put(unmapped_page_zone(page), page, order);
+		defer_put(page, order);
 	else
 		put_chunk(page, order);
 }
@@ -939,7 +993,6 @@ static struct unmapped_node * __init alloc_node(int nid)
 	unmapped_isolate_init_node(node);
 	for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
 		unmapped_zone_init(&node->zones[i], nid);
-		init_irq_work(&node->zones[i].deferred_work, put_deferred);
 		if (unmapped_pcp_init(&node->zones[i]))
 			goto fail;
 		if (node_online(nid))
@@ -979,6 +1032,7 @@ static int drain_dead_cpu(unsigned int cpu)
 {
 	int nid, i;
 
+	put_deferred_of(cpu);
 	for_each_online_node(nid)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			unmapped_pcp_drain_cpu(&unmapped_node(nid)->zones[i],

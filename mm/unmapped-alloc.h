@@ -11,7 +11,6 @@
 #include <linux/cache.h>
 #include <linux/export.h>
 #include <linux/folio_batch.h>
-#include <linux/irq_work.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
@@ -158,9 +157,9 @@ struct unmapped_zone {
 	/** @nid: its node. */
 	int nid;
 	/**
-	 * @lock: protects all fields except @nid, @pcp and @deferred. Taken in any
-	 * context except NMI, and therefore always with interrupts off. For the
-	 * locks that nest inside, see the lock order in unmapped-alloc.c.
+	 * @lock: protects all fields except @nid and @pcp. Taken in any context
+	 * except NMI, and therefore always with interrupts off. For the locks
+	 * that nest inside, see the lock order in unmapped-alloc.c.
 	 */
 	spinlock_t lock;
 	/**
@@ -210,13 +209,6 @@ struct unmapped_zone {
 	unsigned long searched;
 	/** @pcp: the per-CPU lists. */
 	struct unmapped_pcp __percpu *pcp;
-	/**
-	 * @deferred: pages freed in contexts where @lock can't be taken, until
-	 * @deferred_work runs.
-	 */
-	struct llist_head deferred;
-	/** @deferred_work: frees the pages on @deferred. */
-	struct irq_work deferred_work;
 } ____cacheline_internodealigned_in_smp;
 
 /**
@@ -554,6 +546,7 @@ extern atomic_long_t unmapped_vmap_drops, unmapped_vmap_flushes;
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Functions that the tests replace with stubs, or call directly. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
+void unmapped_alloc_sync_deferred(void);
 void unmapped_collapse_now(struct page **pages, unsigned int nr);
 void unmapped_collapse_region(unsigned long pfn);
 void unmapped_collapse_noted(void);

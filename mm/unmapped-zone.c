@@ -1069,7 +1069,6 @@ void __init unmapped_zone_init(struct unmapped_zone *uz, int nid)
 
 	uz->nid = nid;
 	spin_lock_init(&uz->lock);
-	init_llist_head(&uz->deferred);
 	for (kind = 0; kind < UNMAPPED_NR_KINDS; kind++)
 		for (order = 0; order <= PMD_ORDER; order++)
 			INIT_LIST_HEAD(&uz->free[kind][order]);

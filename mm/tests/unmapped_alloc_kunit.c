@@ -2455,8 +2455,8 @@ static void unmapped_test_put_irqs_off(struct kunit *test)
 static void unmapped_test_put_nolock(struct kunit *test)
 {
 	static const unsigned int orders[] = { 1, PMD_ORDER };
-	struct unmapped_zone *uz;
 	unsigned long flags, used, before;
+	struct unmapped_zone *uz;
 	struct page *page;
 	int i;
 
@@ -2469,11 +2469,61 @@ static void unmapped_test_put_nolock(struct kunit *test)
 		free_pages_nolock(page, orders[i]);
 		used = uz->count.used;
 		local_irq_restore(flags);
-		irq_work_sync(&uz->deferred_work);
+		unmapped_alloc_sync_deferred();
 		KUNIT_EXPECT_EQ(test, used, before);
 		expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
 		expect_zero(test, page, orders[i]);
 	}
+}
+
+struct late_put {
+	struct page *page;
+	struct completion queued;
+	bool other_done;
+};
+
+/* Free a page without locks, and keep interrupts off until others are done. */
+static int put_late(void *arg)
+{
+	struct late_put *late = arg;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	free_pages_nolock(late->page, 0);
+	complete(&late->queued);
+	while (!smp_load_acquire(&late->other_done))
+		cpu_relax();
+	local_irq_restore(flags);
+	return 0;
+}
+
+/* It does not wait for another CPU, which is late. */
+static void unmapped_test_put_nolock_late(struct kunit *test)
+{
+	int self = raw_smp_processor_id();
+	int cpu = cpumask_any_but(cpu_online_mask, self);
+	struct page *page = alloc_or_fail(test, 0);
+	struct late_put late = { .page = alloc_or_fail(test, 0) };
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+	unsigned long used = uz->count.used;
+	struct task_struct *other;
+
+	if (cpu >= nr_cpu_ids) {
+		unmapped_pages_free(page, 0);
+		unmapped_pages_free(late.page, 0);
+		kunit_skip(test, "there is no other CPU");
+	}
+
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(self)), 0);
+	init_completion(&late.queued);
+	other = kthread_run_on_cpu(put_late, &late, cpu, "unmapped_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(other));
+	wait_for_completion(&late.queued);
+	free_pages_nolock(page, 0);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(uz->count.used), used - 1);
+	smp_store_release(&late.other_done, true);
+	unmapped_alloc_sync_deferred();
+	KUNIT_EXPECT_EQ(test, READ_ONCE(uz->count.used), used - 2);
 }
 
 /* === Giving back ========================================================= */
@@ -3842,7 +3892,7 @@ static void unmapped_test_tag_nolock(struct kunit *test)
 	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	free_pages_nolock(page, 0);
-	irq_work_sync(&unmapped_page_zone(page)->deferred_work);
+	unmapped_alloc_sync_deferred();
 	expect_charged(test, consumer(), 0, 0);
 	expect_cache_charged(test);
 }
@@ -4288,6 +4338,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_put_in_softirq),
 	KUNIT_CASE(unmapped_test_put_irqs_off),
 	KUNIT_CASE(unmapped_test_put_nolock),
+	KUNIT_CASE(unmapped_test_put_nolock_late),
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
 	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
