@@ -32,6 +32,10 @@ ALLOWED = [re.compile(pattern) for pattern, _reason in (
      "the KUnit test unmapped_test_restore_fails and the torture test make it fail"),
 )]
 
+# What SysRq-c does to a kernel, from its first line to the next kernel's.
+CRASH_START = re.compile(r"sysrq: Trigger a crash")
+BOOT = re.compile(r"Linux version ")
+
 # The report of the OOM killer has a call trace. It starts and ends so:
 OOM_START = re.compile(r"invoked oom-killer:")
 OOM_END = re.compile(r"Out of memory: Killed process|Memory cgroup out of memory: Killed")
@@ -45,10 +49,16 @@ def splats(text, allow=()):
 
     allow: reasons why more is allowed here; "oom" accepts the OOM killer's
     reports, "lost" the message of memory lost on purpose, "failures" those of
-    allocations that are made to fail.
+    allocations that are made to fail, "crash" what SysRq-c does.
     """
-    found, in_oom, in_failure = [], False, False
+    found, in_oom, in_failure, in_crash = [], False, False, False
     for line in text.splitlines():
+        if CRASH_START.search(line) and "crash" in allow:
+            in_crash = True
+        if BOOT.search(line):
+            in_crash = False
+        if in_crash:
+            continue
         if OOM_START.search(line):
             in_oom = True
             if "oom" not in allow:

@@ -18,9 +18,12 @@ RESULTS = TOP / "build" / "others"
 KERNELS = {"base": "untouched", "plain": "with the series"}
 # The exit status of a kselftest that has nothing to test, and those of timeout(1).
 SKIPPED, TIMED_OUT = 4, (124, 137)
-# What disk/others runs, each on a machine of its own: memory in MiB.
+# What disk/others runs, each on a machine of its own: memory in MiB, and how
+# often a kernel is started there.
 MACHINES = {"short": {"memory": 3072}, "text": {"memory": 2048}, "virtual": {"memory": 3072},
-            "watched": {"memory": 2048}, "hibernate": {"memory": 1024, "may_reboot": True}}
+            "watched": {"memory": 2048}, "tools": {"memory": 2048}, "random": {"memory": 2048},
+            "hibernate": {"memory": 1024, "starts": 2},
+            "crash": {"memory": 1024, "starts": 3, "words": "crashkernel=320M", "allow": ("oom", "crash")}}
 # What a test does not pass with one kernel or both, and why.
 EXPLAINED = {}
 
@@ -33,13 +36,13 @@ BASE=1` run them again and write this page. The kernel panics at a warning; the 
 """
 
 
-def boot(series, what, **options):
+def boot(series, what, memory, starts=1, words=""):
     """What disk/others calls by this name, in a VM. What was seen counts even if
     the machine then died. Returns the machine, and what is wrong with it."""
     image = TOP / "build" / "disk" / series
-    machine = vm.Machine(image, f"others-{series}-{what}", initramfs="initrd.img",
-                         append=f"others={what} systemd.wants=others.service {vm.DISK_WORDS}",
-                         extra=vm.disks(image, keep=False), **options)
+    machine = vm.Machine(image, f"others-{series}-{what}", memory, initramfs="initrd.img", may_reboot=starts > 1,
+                         append=f"others={what} systemd.wants=others.service {vm.DISK_WORDS} {words}",
+                         extra=vm.disks(image, keep=False))
     error = ""
     try:
         machine.run(3600, echo=lambda line: print(line, flush=True))
@@ -50,14 +53,16 @@ def boot(series, what, **options):
 
 def run_one(series, what):
     """What one machine did; its end is an error, too, if it came too early."""
-    machine, error = boot(series, what, **MACHINES[what])
+    options = dict(MACHINES[what])
+    allow, expected = options.pop("allow", ("oom",)), options.get("starts", 1)
+    machine, error = boot(series, what, **options)
     said = machine.console()
-    starts, expected = said.count("Linux version "), 2 if what == "hibernate" else 1
+    starts = said.count("Linux version ")
     if starts != expected and not error:
         error = f"{what}: the kernel was started {starts} times instead of {expected}"
     release = re.search(r"Linux version (\S+)", said)
     return {"release": release.group(1) if release else "unknown", "error": error,
-            "complaints": console.splats(said, allow=("oom",))[:10], "results": machine.results}
+            "complaints": console.splats(said, allow)[:10], "results": machine.results}
 
 
 def run(series, names):
@@ -107,8 +112,9 @@ def outcome(lines):
     tap = lines[:lines.index("--")]
     counts = [(name, sum(1 for line in tap if re.match(pattern, line))) for name, pattern in (
         ("passed", r"ok (?!.*# SKIP)"), ("skipped", r"ok .*# SKIP"), ("failed", r"not ok"))]
-    text = ", ".join(f"{count} {name}" for name, count in counts if count)
-    return f"{word}{': ' if text else ''}{text}, {lines[-1].split()[1]} s"
+    texts = [f"{count} {name}" for name, count in counts if count]
+    texts += [line.removeprefix("# note: ") for line in tap if line.startswith("# note: ")]
+    return f"{word}{': ' if texts else ''}{', '.join(texts)}, {lines[-1].split()[1]} s"
 
 
 def failures(lines):

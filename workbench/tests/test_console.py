@@ -66,6 +66,12 @@ class Splats(unittest.TestCase):
         self.assertEqual(console.splats(text, allow=("failures",)), [])
         self.assertEqual(len(console.splats(text + "[    2.0] Call Trace:\n", allow=("failures",))), 1)
 
+    def test_crash_on_purpose(self):
+        text = f"[    9.0] sysrq: Trigger a crash\n{NOTICED[5]}\n[    0.0] Linux version 7.3.4\n"
+        self.assertEqual(console.splats(text), [NOTICED[5]])
+        self.assertEqual(console.splats(text, allow=("crash",)), [])
+        self.assertEqual(console.splats(text + NOTICED[0], allow=("crash",)), [NOTICED[0]])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -20,6 +20,9 @@ class Outcome(unittest.TestCase):
         self.assertEqual(others.outcome(said("ok 1 a", "# ok 1 inner", "ok 2 b # SKIP", "not ok 3 c", status=1)),
                          "**fails**: 1 passed, 1 skipped, 1 failed, 9 s")
 
+    def test_notes_are_shown(self):
+        self.assertEqual(others.outcome(said("# note: 3 pages")), "ok: 3 pages, 9 s")
+
     def test_output_is_no_result(self):
         self.assertEqual(others.outcome(said(tail=("ok 1 a",))), "ok, 9 s")
 
