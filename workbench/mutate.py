@@ -64,6 +64,8 @@ MUTATIONS = [
      "\tunmapped_clear_list(batch);\n", "", "kunit"),
     ("freeing without locks is put off", "mm/unmapped-alloc.c",
      "if (unlikely(nolock))\n\t\tdefer_put", "if (0)\n\t\tdefer_put", "kunit"),
+    ("who frees without locks waits for no other CPU", "mm/unmapped-alloc.c",
+     "own = this_cpu_ptr(&deferred);", "own = per_cpu_ptr(&deferred, 0);", "kunit"),
     ("a poisoned page is not handed out", "mm/unmapped-zone.c",
      "\t\tif (PageHWPoison(page + i))\n\t\t\treturn true;\n", "\t\t;\n", "kunit"),
     ("free buddies merge", "mm/unmapped-zone.c",

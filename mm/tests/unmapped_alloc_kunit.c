@@ -2491,7 +2491,7 @@ static int put_late(void *arg)
 	local_irq_save(flags);
 	free_pages_nolock(late->page, 0);
 	complete(&late->queued);
-	while (!smp_load_acquire(&late->other_done))
+	while (!READ_ONCE(late->other_done))
 		cpu_relax();
 	local_irq_restore(flags);
 	return 0;
@@ -2521,7 +2521,7 @@ static void unmapped_test_put_nolock_late(struct kunit *test)
 	wait_for_completion(&late.queued);
 	free_pages_nolock(page, 0);
 	KUNIT_EXPECT_EQ(test, READ_ONCE(uz->count.used), used - 1);
-	smp_store_release(&late.other_done, true);
+	WRITE_ONCE(late.other_done, true);
 	unmapped_alloc_sync_deferred();
 	KUNIT_EXPECT_EQ(test, READ_ONCE(uz->count.used), used - 2);
 }
