@@ -32,6 +32,9 @@ ALLOWED = [re.compile(pattern) for pattern, _reason in (
      "the KUnit test unmapped_test_restore_fails and the torture test make it fail"),
 )]
 
+# What Debian's scripts say in the kernel that saves a crashed one's dump.
+CRASH_SCRIPTS = re.compile(r"WARNING: kdump-sysctl needs /etc/kdump/sysctl.conf on initrd")
+
 # What SysRq-c does to a kernel, from its first line to the next kernel's.
 CRASH_START = re.compile(r"sysrq: Trigger a crash")
 BOOT = re.compile(r"Linux version ")
@@ -57,7 +60,7 @@ def splats(text, allow=()):
             in_crash = True
         if BOOT.search(line):
             in_crash = False
-        if in_crash:
+        if in_crash or ("crash" in allow and CRASH_SCRIPTS.search(line)):
             continue
         if OOM_START.search(line):
             in_oom = True

@@ -67,32 +67,32 @@ def run_one(series, what):
 
 def run(series, names):
     """On one kernel; returns what is wrong, if anything. What others of these
-    machines have done on the same commit is kept."""
+    machines have done before is kept."""
     path = RESULTS / f"{series}.json"
     commit = command("git", "-C", TOP, "describe", "--always", "--dirty")[1].strip()
-    record = json.loads(path.read_text()) if path.exists() else {}
-    if record.get("commit") != commit:
-        record = {"commit": commit, "machines": {}}
-    record["date"] = datetime.date.today().isoformat()
+    machines = json.loads(path.read_text()) if path.exists() else {}
     RESULTS.mkdir(parents=True, exist_ok=True)
     wrong = []
     for name in names:
-        record["machines"][name] = one = run_one(series, name)
-        path.write_text(json.dumps(record, indent=1))
+        one = run_one(series, name)
+        machines[name] = one = {"commit": commit, "date": datetime.date.today().isoformat(), **one}
+        path.write_text(json.dumps(machines, indent=1))
         wrong += [one["error"]] * bool(one["error"]) + one["complaints"][:3]
     return "\n".join(wrong)
 
 
 def read(series):
-    """The record of all machines as one, in the order of MACHINES."""
+    """The records of all machines as one, in the order of MACHINES."""
     record = json.loads((RESULTS / f"{series}.json").read_text())
-    machines = [record["machines"][name] for name in MACHINES if name in record["machines"]]
-    record["release"] = machines[0]["release"]
-    record["errors"] = [one["error"] for one in machines if one["error"]]
-    record["errors"] += [f"{name}: not run" for name in MACHINES if name not in record["machines"]]
-    record["complaints"] = [line for one in machines for line in one["complaints"]]
-    record["results"] = {name: lines for one in machines for name, lines in one["results"].items()}
-    return record
+    machines = {name: record[name] for name in MACHINES if name in record}
+    commits = {}
+    for name, one in machines.items():
+        commits.setdefault(f"{one['release']}, commit {one['commit']}, {one['date']}", []).append(name)
+    return {"commits": [f"Linux {commit}: {', '.join(names)}" for commit, names in commits.items()],
+            "missing": [name for name in MACHINES if name not in machines],
+            "errors": [one["error"] for one in machines.values() if one["error"]],
+            "complaints": [line for one in machines.values() for line in one["complaints"]],
+            "results": {name: lines for one in machines.values() for name, lines in one["results"].items()}}
 
 
 def status(lines):
@@ -151,9 +151,11 @@ def write_page():
         sys.exit("others: error: nothing has been run yet; 'make others' does that")
     lines = [HEAD.rstrip("\n"), ""]
     for series, one in runs.items():
-        end = "did not run to its end: " + "; ".join(one["errors"]) if one["errors"] else "ran to its end"
-        said = f"; on its console: `{one['complaints'][0]}`" if one["complaints"] else ", and its console is clean"
-        lines.append(f"- {KERNELS[series]}: Linux {one['release']}, commit {one['commit']}, {one['date']}; it {end}{said}.")
+        lines.append(f"- {KERNELS[series]}:")
+        lines += [f"  - {text}" for text in one["commits"]]
+        lines += [f"  - not run: {', '.join(one['missing'])}"] * bool(one["missing"])
+        lines += [f"  - **{error}**" for error in one["errors"]]
+        lines += [f"  - **on a console**: `{line}`" for line in one["complaints"]] or ["  - all consoles are clean"]
     lines += ["", *table(runs)]
     PAGE.write_text("\n".join(lines).rstrip("\n") + "\n")
     print(f"others: {PAGE.name} is written")

@@ -181,11 +181,11 @@ CASES = [
                1, GIB // 8, "gmem", "perpage", "fault", cpus=2),
     instructions("punched", "gmem",
                  "1 GiB of which a guest keeps one page in 8: punching, and what a program gets of the rest",
-                 "punched", (str(GIB), "mapped", "unmapped"), kernels=("plain",), memory=3072,
+                 "punched", (str(GIB), "mapped", "folios", "singles"), kernels=("plain",), memory=3072,
                  allow=("oom",)),
     *(Case(f"punched-{kind}-swap", "gmem", f"the same with 1 GiB of swap, {kind}",
            "punched", (str(GIB), kind), kernels=("plain",), memory=3072, swap=1024, allow=("oom",))
-      for kind in ("mapped", "unmapped")),
+      for kind in ("mapped", "folios", "singles")),
     Case("punched-wall", "gmem", "punching 7 pages in 8 of 256 MiB, time, other CPUs busy (3)", "wall-punched",
          ("5", "262144"), how="wall", unit="ticks/page", cpus=4, kernels=("plain",)),
     Case("gmem-wall", "gmem", "populating 64 MiB, time, other CPUs busy (3)", "wall-gmem",

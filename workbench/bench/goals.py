@@ -94,6 +94,22 @@ def dma_iommu(size, kib):
                 plain("dma-iommu", f"dma-nomap-{kib}-pair"), 0.8, base("dma-iommu", f"dma-nomap-{kib}-pair"))
 
 
+def punched(memory, kind, why):
+    """A guest that gives back all but one page in 8, of memory that is without a
+    direct map, or has one."""
+    def goal(what, case, figure, limit, **more):
+        other = case.replace(kind, "mapped")
+        return Goal(f"a guest that keeps one page in 8, {memory}: {what}, flag on / off",
+                    plain(case, f"punched-{kind}-{figure}"), limit, plain(other, f"punched-mapped-{figure}"), **more)
+    return (goal("punching the others", "punched", "punch", 1.5, why=why),
+            goal("punching the others, time, 4 CPUs", "punched-wall", "punch", 1.5,
+                 why="a page is cleared when it is freed rather than allocated, which alone takes the emulator longer "
+                     "than the free; and it flushes all of its TLB for each of two loads of a page table, here for 7 pages"),
+            goal("what a program gets before it is killed", "punched", "hog", 0.97, least=True),
+            goal("what a program gets before anything is swapped out", f"punched-{kind}-swap", "unswapped", 0.97,
+                 least=True))
+
+
 def times_faster(text, figure):
     return Goal(text, plain("gmem-perpage-wall", f"gmem-perpage-{figure}"), 5,
                 plain("gmem-perpage-wall", f"gmem-unmapped-{figure}"), least=True)
@@ -187,18 +203,8 @@ GOALS = [
                  "fault"),
     Goal("guest_memfd: flushes of kernel ranges a GiB, 2 CPUs",
          plain("gmem-events", "flushes"), 80),
-    Goal("a guest that keeps one page in 8: punching the others, flag on / off",
-         plain("punched", "punched-unmapped-punch"), 1.5, plain("punched", "punched-mapped-punch"),
-         why="the memory is in folios of 2 MiB before, each of which is split"),
-    Goal("a guest that keeps one page in 8: punching the others, flag on / off, time, 4 CPUs",
-         plain("punched-wall", "punched-unmapped-punch"), 1.5, plain("punched-wall", "punched-mapped-punch"),
-         why="a page is cleared when it is freed rather than allocated, which alone takes the emulator longer "
-             "than the free; and it flushes all of its TLB for each of two loads of a page table, here for 7 pages"),
-    Goal("a guest that keeps one page in 8: what a program gets before it is killed, flag on / off",
-         plain("punched", "punched-unmapped-hog"), 0.97, plain("punched", "punched-mapped-hog"), least=True),
-    Goal("a guest that keeps one page in 8: what a program gets before anything is swapped out, flag on / off",
-         plain("punched-unmapped-swap", "punched-unmapped-unswapped"), 0.97,
-         plain("punched-mapped-swap", "punched-mapped-unswapped"), least=True),
+    *punched("single pages", "singles", ""),
+    *punched("folios of 2 MiB", "folios", "each folio is split, page by page, before its pages are freed"),
     Goal("secrets when nothing but single pages is free, first touch: patched / untouched",
          plain("singles", "secret-touch"), 1.1, base("singles", "secret-touch")),
     Goal("the same: pages that kswapd reclaims, above untouched",

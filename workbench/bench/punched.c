@@ -3,11 +3,12 @@
  * A guest whose balloon gave most of its memory back, at random: what the host
  * gets of it.
  *
- *	punched mapped|unmapped KIB [punch]
+ *	punched mapped|folios|singles KIB [punch]
  *
  * All pages of a guest_memfd but every eighth are punched out. Then a program
- * takes memory until it is killed, but not with "punch". unmapped: the memory is
- * without a direct map.
+ * takes memory until it is killed, but not with "punch". folios, singles: the
+ * memory is without a direct map; by fallocate(), which takes folios of 2 MiB, or
+ * page by page as it is touched.
  *
  * Prints ticks of rdtsc for a page that is punched out (with QEMU's -icount
  * shift=0, instructions); by how much MemFree and MemAvailable grow; how much
@@ -98,11 +99,20 @@ static int make_memory(unsigned long long flags, char **mem)
 	check(vm, "KVM_CREATE_VM");
 	fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &create);
 	check(fd, "KVM_CREATE_GUEST_MEMFD");
-	check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size), "fallocate");
 	*mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (*mem == MAP_FAILED)
 		fail("mmap");
 	return fd;
+}
+
+static void fill(int fd, char *mem)
+{
+	unsigned long i;
+
+	if (strcmp(kind, "singles"))
+		check(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, size), "fallocate");
+	for (i = 0; i < size; i += PAGE)
+		*(volatile char *)(mem + i) = 1;
 }
 
 static void punch(int fd)
@@ -194,18 +204,19 @@ int main(int argc, char **argv)
 	long memfree, available, splits;
 	unsigned long long start;
 	struct hog *hog;
-	bool unmapped;
+	bool mapped;
 	char *mem;
 	int fd;
 
 	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "punch")) || !(size = strtoul(argv[2], NULL, 10) << 10))
 		goto usage;
 	kind = argv[1];
-	unmapped = !strcmp(kind, "unmapped");
-	if (!unmapped && strcmp(kind, "mapped"))
+	mapped = !strcmp(kind, "mapped");
+	if (!mapped && strcmp(kind, "folios") && strcmp(kind, "singles"))
 		goto usage;
 
-	fd = make_memory(unmapped ? GUEST_MEMFD_FLAG_NO_DIRECT_MAP : 0, &mem);
+	fd = make_memory(mapped ? 0 : GUEST_MEMFD_FLAG_NO_DIRECT_MAP, &mem);
+	fill(fd, mem);
 	mark(mem);
 	hog = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (hog == MAP_FAILED)
@@ -235,6 +246,6 @@ int main(int argc, char **argv)
 	return 0;
 
 usage:
-	fprintf(stderr, "usage: punched mapped|unmapped KIB [punch]\n");
+	fprintf(stderr, "usage: punched mapped|folios|singles KIB [punch]\n");
 	return 2;
 }
