@@ -21,6 +21,10 @@ import time
 
 import console
 
+# Panic at a warning, and at what else taints a kernel that is broken: a machine
+# check, a bad page, an oops, a soft lockup.
+STRICT = "panic_on_warn=1 panic_on_taint=42b0"
+
 # Jobs in which a warning is part of the test. In every other VM the kernel
 # panics at a warning: its trace is then the console's end, and nothing that
 # happens after it can hide it.
@@ -107,7 +111,7 @@ class Machine:
             "-machine", "q35", "-accel", self.accel, "-cpu", self.model,
             "-smp", str(self.cpus), "-m", str(self.memory),
             "-kernel", self.image / "bzImage", "-initrd", self.image / self.initramfs,
-            "-append", f"console=ttyS0 panic=-1 panic_on_warn={int(self.panic_on_warn)} no_timer_check {self.append}",
+            "-append", f"console=ttyS0 panic=-1 {STRICT if self.panic_on_warn else ''} no_timer_check {self.append}",
             "-device", "virtio-serial-pci", "-device", "edu", *self.extra,
         ]
         if not self.may_reboot:

@@ -34,6 +34,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_reported,
     machines.group_kcore,
     machines.group_hibernate,
+    machines.group_stress,
     machines.group_guest,
     machines.group_story,
 )}

@@ -399,6 +399,29 @@ def group_guest(suite):
                  bool(maps) and maps.get("before") == maps.get("after"), text)
 
 
+# What others' program does with memory, of what 'make others' does.
+STRESS = ("secretmem", "memfd", "mlockmany", "vm", "userfaultfd", "tlb-shootdown", "pagemove")
+
+
+def group_stress(suite):
+    """others' programs, a short cut of 'make others': stress-ng"""
+    machine = suite.boot("stress", "stress", ["5", *STRESS], timeout=400, cpus=2, memory=2048, allow=("oom",),
+                         host_root=True)
+    for name in (*STRESS, "all"):
+        lines = machine.results.get(name, [])
+        yield result(f"stress-ng: {name}", lines[-1:] == ["status 0"], "\n".join(lines))
+    text = "\n".join(machine.said)
+    yield result("secrets can be kept after that", "the secrets were intact, and are freed" in text, text)
+    yield result("and all is given back but kernel text", kept_is_text(text), text)
+
+
+def kept_is_text(text):
+    """Of the allocator's file: it has no pages but those of kernel text."""
+    owned = re.findall(r"zone\s+\w+ +(\d+) +\d+ +\d+ +\d+ +\d+$", text, re.M)
+    kernel_text = re.search(r"^ *text_unmapped +(\d+)$", text, re.M)
+    return bool(owned) and bool(kernel_text) and sum(map(int, owned)) == int(kernel_text[1]) // 4096
+
+
 def group_story(suite):
     """the main job: no 2 MiB entry is split, all is given back"""
     machine = suite.boot("story", "story", ["64"], timeout=180, allow=("oom",), memory=2048)
@@ -406,11 +429,7 @@ def group_story(suite):
     yield result("no 2 MiB entry of the direct map is split",
                  "direct map split: 0 for 64 MiB" in text, text)
     last = text[text.rfind("after memory was short"):]
-    owned = re.findall(r"zone\s+\w+ +(\d+) +\d+ +\d+ +\d+ +\d+$", last, re.M)
-    kernel_text = re.search(r"^ *text_unmapped +(\d+)$", last, re.M)
-    yield result("memory pressure takes everything back but kernel text",
-                 bool(owned) and bool(kernel_text) and
-                 sum(map(int, owned)) == int(kernel_text[1]) // 4096, last)
+    yield result("memory pressure takes everything back but kernel text", kept_is_text(last), last)
     yield result("the report of an OOM kill has the cache, by node",
                  any(re.search(r"Node 0 1\d{3} pages unmapped, \d+ of them cached$", line)
                      for line in machine.results.get("oom", [])), str(machine.results.get("oom")))
