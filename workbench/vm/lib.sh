@@ -7,6 +7,19 @@ calls() { awk '/^ *CAL:/ { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { pri
 # How many entries of the direct map were split: level 2 has 2 MiB, level 3 1 GiB.
 splits() { awk -v name="direct_map_level$1_splits" '$1 == name { print $2 }' /proc/vmstat; }
 
+# Count the calls of these functions of the kernel.
+probe() {
+	for function in "$@"; do
+		echo "p:$function $function" >>/sys/kernel/tracing/kprobe_events || return 1
+		echo 1 >"/sys/kernel/tracing/events/kprobes/$function/enable" || return 1
+	done
+}
+
+# How often all CPUs flushed what they know of the kernel's mappings, since probe().
+flushes() {
+	awk '$1 ~ /^flush_tlb_(kernel_range|all)$/ { n += $2 } END { print n + 0 }' /sys/kernel/tracing/kprobe_profile
+}
+
 # Occupy all CPUs but this one: only then it costs something to interrupt them.
 busy_others() {
 	cpu=1
