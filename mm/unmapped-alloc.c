@@ -101,6 +101,7 @@
 #include <trace/events/kmem.h>
 #include <trace/events/unmapped_alloc.h>
 
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "internal.h"
@@ -832,6 +833,20 @@ static struct llist_node *put_deferred_batch(struct llist_node *list)
 }
 
 /*
+ * A CPU that is about to die has run its irq_work for the last time. Another one
+ * would stay queued, and keep all that are queued when the CPU is back from being
+ * run. So the pages are left to drain_dead_cpu().
+ */
+VISIBLE_IF_KUNIT void unmapped_queue_deferred(struct irq_work *work)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_queue_deferred, work);
+
+	if (likely(cpu_online(smp_processor_id())))
+		irq_work_queue(work);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_queue_deferred);
+
+/*
  * Except on PREEMPT_RT, interrupts are off here: leave all but a batch of pages
  * to further interrupts.
  */
@@ -847,11 +862,11 @@ static void put_deferred(struct irq_work *work)
 	for (last = list; last->next;)
 		last = last->next;
 	llist_add_batch(list, last, &own->pages);
-	irq_work_queue(work);
+	unmapped_queue_deferred(work);
 }
 
 /* What the dead CPU's last irq_work left. */
-static void put_deferred_of(unsigned int cpu)
+VISIBLE_IF_KUNIT void unmapped_put_deferred_of(unsigned int cpu)
 {
 	struct deferred *own = per_cpu_ptr(&deferred, cpu);
 	struct llist_node *list = llist_del_all(&own->pages);
@@ -859,6 +874,7 @@ static void put_deferred_of(unsigned int cpu)
 	while (list)
 		list = put_deferred_batch(list);
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_put_deferred_of);
 
 /* Queue the chunk in pieces, each of which is cleared quickly. */
 static void defer_put(struct page *page, unsigned int order)
@@ -873,7 +889,7 @@ static void defer_put(struct page *page, unsigned int order)
 		set_page_private(page, piece);
 		llist_add(&page->pcp_llist, &own->pages);
 	}
-	irq_work_queue(&own->work);
+	unmapped_queue_deferred(&own->work);
 }
 
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -1032,7 +1048,7 @@ static int drain_dead_cpu(unsigned int cpu)
 {
 	int nid, i;
 
-	put_deferred_of(cpu);
+	unmapped_put_deferred_of(cpu);
 	for_each_online_node(nid)
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			unmapped_pcp_drain_cpu(&unmapped_node(nid)->zones[i],

@@ -547,6 +547,9 @@ extern atomic_long_t unmapped_vmap_drops, unmapped_vmap_flushes;
 /* Functions that the tests replace with stubs, or call directly. */
 int unmapped_set_direct_map(struct page *page, unsigned int nr, bool valid);
 void unmapped_alloc_sync_deferred(void);
+struct irq_work;
+void unmapped_queue_deferred(struct irq_work *work);
+void unmapped_put_deferred_of(unsigned int cpu);
 void unmapped_collapse_now(struct page **pages, unsigned int nr);
 void unmapped_collapse_region(unsigned long pfn);
 void unmapped_collapse_noted(void);

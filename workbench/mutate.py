@@ -66,6 +66,8 @@ MUTATIONS = [
      "if (unlikely(nolock))\n\t\tdefer_put", "if (0)\n\t\tdefer_put", "kunit"),
     ("who frees without locks waits for no other CPU", "mm/unmapped-alloc.c",
      "own = this_cpu_ptr(&deferred);", "own = per_cpu_ptr(&deferred, 0);", "kunit"),
+    ("all that a dead CPU had deferred is put", "mm/unmapped-alloc.c",
+     "\twhile (list)\n\t\tlist = put_deferred_batch(list);\n", "\tput_deferred_batch(list);\n", "kunit"),
     ("a poisoned page is not handed out", "mm/unmapped-zone.c",
      "\t\tif (PageHWPoison(page + i))\n\t\t\treturn true;\n", "\t\t;\n", "kunit"),
     ("free buddies merge", "mm/unmapped-zone.c",

@@ -2526,6 +2526,32 @@ static void unmapped_test_put_nolock_late(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, READ_ONCE(uz->count.used), used - 2);
 }
 
+static void queue_nothing(struct irq_work *work)
+{
+}
+
+/* What a CPU had deferred when it died is put by another one, however much it is. */
+static void unmapped_test_put_nolock_dead(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, PMD_ORDER);
+	struct unmapped_zone *uz = unmapped_page_zone(page);
+	unsigned long used = uz->count.used;
+	unsigned int cpu;
+
+	fill_pages(test, page, PMD_ORDER);
+	kunit_activate_static_stub(test, unmapped_queue_deferred, queue_nothing);
+	cpu = get_cpu();
+	free_pages_nolock(page, PMD_ORDER);
+	put_cpu();
+	kunit_deactivate_static_stub(test, unmapped_queue_deferred);
+	KUNIT_EXPECT_EQ(test, uz->count.used, used);
+
+	unmapped_put_deferred_of(cpu);
+	KUNIT_EXPECT_EQ(test, uz->count.used, used - UNMAPPED_BLOCK_PAGES);
+	expect_count(test, 0, UNMAPPED_BLOCK_PAGES);
+	expect_zero(test, page, PMD_ORDER);
+}
+
 /* === Giving back ========================================================= */
 
 static void unmapped_test_drain_keeps_used(struct kunit *test)
@@ -4339,6 +4365,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_put_irqs_off),
 	KUNIT_CASE(unmapped_test_put_nolock),
 	KUNIT_CASE(unmapped_test_put_nolock_late),
+	KUNIT_CASE(unmapped_test_put_nolock_dead),
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
 	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
