@@ -796,14 +796,18 @@ EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_free_folio);
 
 static void put_chunk(struct page *page, unsigned int order)
 {
-	unmapped_clear_chunk(page, order);
-	set_page_private(page, UNMAPPED_ZEROED);
+	/* A page that was poisoned meanwhile may be unpoisoned before it is put. */
+	bool zeroed = unmapped_clear_chunk(page, order);
+
+	set_page_private(page, zeroed ? UNMAPPED_ZEROED : 0);
 	unmapped_zone_put(unmapped_page_zone(page), page, order);
 }
 
 /* Pages that a CPU freed where no lock can be taken, until @work runs on it. */
 struct deferred {
 	struct llist_head pages;
+	/* Those that have been taken off; used by @work, and for a dead CPU. */
+	struct llist_node *rest;
 	struct irq_work work;
 };
 
@@ -853,26 +857,21 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_queue_deferred);
 static void put_deferred(struct irq_work *work)
 {
 	struct deferred *own = container_of(work, struct deferred, work);
-	struct llist_node *list, *last;
+	struct llist_node *list = own->rest ?: llist_del_all(&own->pages);
 
-	list = put_deferred_batch(llist_del_all(&own->pages));
-	if (!list)
-		return;
-
-	for (last = list; last->next;)
-		last = last->next;
-	llist_add_batch(list, last, &own->pages);
-	unmapped_queue_deferred(work);
+	WRITE_ONCE(own->rest, put_deferred_batch(list));
+	if (own->rest || !llist_empty(&own->pages))
+		unmapped_queue_deferred(work);
 }
 
 /* What the dead CPU's last irq_work left. */
 VISIBLE_IF_KUNIT void unmapped_put_deferred_of(unsigned int cpu)
 {
 	struct deferred *own = per_cpu_ptr(&deferred, cpu);
-	struct llist_node *list = llist_del_all(&own->pages);
 
-	while (list)
-		list = put_deferred_batch(list);
+	while (own->rest || !llist_empty(&own->pages))
+		own->rest = put_deferred_batch(own->rest ?:
+					       llist_del_all(&own->pages));
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_put_deferred_of);
 
@@ -903,7 +902,7 @@ void unmapped_alloc_sync_deferred(void)
 		own = per_cpu_ptr(&deferred, cpu);
 		do
 			irq_work_sync(&own->work);
-		while (!llist_empty(&own->pages));
+		while (READ_ONCE(own->rest) || !llist_empty(&own->pages));
 	}
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_sync_deferred);

@@ -105,6 +105,9 @@ struct unmapped_count {
 #endif
 #define UNMAPPED_STATE		(UNMAPPED_ZEROED | UNMAPPED_REPORTED)
 
+/* page->private of a page that was lost to memory failure. */
+#define UNMAPPED_LOST		BIT(11)
+
 /*
  * Maximum number of pages that are cleared, merged or linked with interrupts
  * off or under a zone's lock. Longer operations are done in rounds. Freeing a
@@ -489,6 +492,7 @@ void unmapped_zone_init(struct unmapped_zone *uz, int nid);
 void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 			  unsigned int from, int order, bool zeroed);
 void unmapped_zone_lose(struct unmapped_zone *uz, unsigned int order);
+void unmapped_zone_lose_page(struct unmapped_zone *uz, struct page *page);
 struct page *unmapped_zone_take(struct unmapped_zone *uz, unsigned int order);
 unsigned int unmapped_zone_take_bulk(struct unmapped_zone *uz, unsigned int nr,
 				     struct llist_node **list,
@@ -517,8 +521,8 @@ void unmapped_zone_sync(struct unmapped_zone *uz);
 int unmapped_clear_init(void);
 int unmapped_clear_prepare(void);
 void unmapped_clear_pages(struct page *const *pages, unsigned int nr);
-void unmapped_clear_range(struct page *page, unsigned long nr_pages);
-void unmapped_clear_chunk(struct page *page, unsigned int order);
+bool unmapped_clear_range(struct page *page, unsigned long nr_pages);
+bool unmapped_clear_chunk(struct page *page, unsigned int order);
 void unmapped_clear_list(struct llist_node *list);
 void unmapped_page_copy(struct page *page, void *buf, bool write);
 

@@ -52,8 +52,8 @@ static_assert(UNMAPPED_BATCH <= PTRS_PER_PTE);
 /**
  * struct clear_mm - a CPU's mm for clearing pages
  * @mm: the mm. Only loaded by its own CPU, with interrupts off.
- * @pte: the page table entries from CLEAR_BASE on. Only written by their own
- *	CPU, with interrupts off.
+ * @pte: the page table entries from CLEAR_BASE on, NULL until there is a page
+ *	table. Only written by their own CPU, with interrupts off.
  *	Invariant: all none, and not in any TLB, while @mm is not loaded.
  * @first: the entry that would map page frame 0.
  */
@@ -85,44 +85,28 @@ static int find_pte(pte_t *pte, unsigned long addr, void *data)
 	return 0;
 }
 
+/* What has been made when that fails is kept for the next time. */
 static int make_mm(unsigned int cpu)
 {
 	struct clear_mm *clear = per_cpu_ptr(&clear_mms, cpu);
-	struct mm_struct *mm;
-	int err;
 
 	lockdep_assert_held(&clear_mutex);
 
-	if (clear->mm)
+	if (clear->pte)
 		return 0;
 
-	mm = mm_alloc();
-	if (!mm)
-		return -ENOMEM;
+	if (!clear->mm) {
+		clear->mm = mm_alloc();
+		if (!clear->mm)
+			return -ENOMEM;
 #ifdef CONFIG_MEMCG
-	/* No task owns this mm, and the current worker will exit. */
-	WRITE_ONCE(mm->owner, NULL);
+		/* No task owns this mm, and the current worker will exit. */
+		WRITE_ONCE(clear->mm->owner, NULL);
 #endif
-	err = apply_to_page_range(mm, CLEAR_BASE, UNMAPPED_BATCH * PAGE_SIZE,
-				  find_pte, clear);
-	if (err) {
-		mmput(mm);
-		return err;
+		clear->first = pfn_pte(0, PAGE_KERNEL_TEMPORARY);
 	}
-	clear->first = pfn_pte(0, PAGE_KERNEL_TEMPORARY);
-	clear->mm = mm;
-	return 0;
-}
-
-static int prepare_cpu(unsigned int cpu)
-{
-	int err;
-
-	guard(mutex)(&clear_mutex);
-	err = clear_wanted ? make_mm(cpu) : 0;
-	if (!err)
-		cpumask_set_cpu(cpu, &clear_cpus);
-	return err;
+	return apply_to_page_range(clear->mm, CLEAR_BASE,
+				   UNMAPPED_BATCH * PAGE_SIZE, find_pte, clear);
 }
 
 static void prepare_cpus(struct work_struct *work)
@@ -165,6 +149,32 @@ int unmapped_clear_prepare(void)
 	flush_work(&prepare_work);
 	/* Pairs with the release in prepare_cpus(). */
 	return smp_load_acquire(&clear_prepared) ? 0 : -ENOMEM;
+}
+
+/* Returns whether the CPU needs an mm, and has none. */
+static bool add_cpu(unsigned int cpu)
+{
+	guard(mutex)(&clear_mutex);
+	cpumask_set_cpu(cpu, &clear_cpus);
+	return clear_wanted && !per_cpu_ptr(&clear_mms, cpu)->pte;
+}
+
+static int remove_cpu_again(unsigned int cpu)
+{
+	guard(mutex)(&clear_mutex);
+	cpumask_clear_cpu(cpu, &clear_cpus);
+	return -ENOMEM;
+}
+
+/* Like the first user, who takes CPUs online must not be charged. */
+static int prepare_cpu(unsigned int cpu)
+{
+	if (!add_cpu(cpu))
+		return 0;
+
+	queue_work(system_dfl_wq, &prepare_work);
+	flush_work(&prepare_work);
+	return per_cpu_ptr(&clear_mms, cpu)->pte ? 0 : remove_cpu_again(cpu);
 }
 
 /**
@@ -251,21 +261,26 @@ void unmapped_clear_pages(struct page *const *pages, unsigned int nr)
  * Interrupts are off for UNMAPPED_BATCH pages at a time.
  *
  * Context: Any context except NMI.
+ * Return: were all of them cleared?
  */
-void unmapped_clear_range(struct page *page, unsigned long nr_pages)
+bool unmapped_clear_range(struct page *page, unsigned long nr_pages)
 {
 	struct page *pages[UNMAPPED_BATCH], *end = page + nr_pages;
 	unsigned int nr = 0;
+	bool all = true;
 
 	for (; page < end; page++) {
 		/* A poisoned page must not be touched. */
 		if (likely(!PageHWPoison(page)))
 			pages[nr++] = page;
+		else
+			all = false;
 		if (nr && (nr == UNMAPPED_BATCH || page + 1 == end)) {
 			unmapped_clear_pages(pages, nr);
 			nr = 0;
 		}
 	}
+	return all;
 }
 
 /**
@@ -276,10 +291,11 @@ void unmapped_clear_range(struct page *page, unsigned long nr_pages)
  * As unmapped_clear_range().
  *
  * Context: Any context except NMI.
+ * Return: were all of them cleared?
  */
-void unmapped_clear_chunk(struct page *page, unsigned int order)
+bool unmapped_clear_chunk(struct page *page, unsigned int order)
 {
-	unmapped_clear_range(page, 1UL << order);
+	return unmapped_clear_range(page, 1UL << order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_chunk);
 

@@ -98,6 +98,21 @@ static void break_poisoned_block(struct page *page)
 	}
 }
 
+/*
+ * What is left is poisoned: the pages in use as well, as others would have kept
+ * the memory from going offline.
+ */
+static void forget_pageblock(struct page *page)
+{
+	unsigned long i;
+
+	for (i = 0; i < pageblock_nr_pages; i++)
+		if (unmapped_page(page + i))
+			unmapped_zone_lose_page(unmapped_page_zone(page),
+						page + i);
+	unmapped_forget(page);
+}
+
 /* Some may still look at free pages that have just gone. */
 static void sync_zones(int nid)
 {
@@ -123,7 +138,7 @@ VISIBLE_IF_KUNIT int unmapped_memory_callback(struct notifier_block *nb,
 		unmapped_report_resume(unmapped_node(nid));
 		break;
 	case MEM_OFFLINE:
-		each_pageblock(range, PB_unmapped_fragment, unmapped_forget);
+		each_pageblock(range, PB_unmapped_fragment, forget_pageblock);
 		sync_zones(nid);
 		break;
 	}

@@ -294,8 +294,7 @@ int unmapped_block_to_fragments(struct page *page)
  * unmapped_forget() - forget the fragments of a pageblock whose memory is gone
  * @page: first page of a pageblock that went offline.
  *
- * Only pages that were lost to memory failure are left in it. Other memory may
- * take their place later.
+ * Only poisoned pages are left in it. Other memory may take their place later.
  *
  * Context: Any context except NMI.
  */

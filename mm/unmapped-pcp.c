@@ -86,11 +86,24 @@ static struct page *take(struct unmapped_zone *uz)
 	return page;
 }
 
-/* Returns false if the zone has no free pages. */
-static bool fill(struct unmapped_zone *uz)
+/* Clear the page unless it is, or is poisoned. */
+static void clear_page_of_zone(struct page *page)
+{
+	if (unmapped_page_zeroed(page) || PageHWPoison(page))
+		return;
+	unmapped_clear_pages(&page, 1);
+	set_page_private(page, UNMAPPED_ZEROED);
+}
+
+/*
+ * Fill this CPU's list. While pageblocks are isolated, see put(), set *@page to a
+ * page of the zone instead. Returns false if the zone has no free pages.
+ */
+static bool fill(struct unmapped_zone *uz, struct page **page)
 {
 	struct llist_node *list = NULL, *last = NULL;
 	struct unmapped_pcp *pcp;
+	struct page *first;
 	unsigned long flags;
 	unsigned int nr;
 
@@ -98,9 +111,19 @@ static bool fill(struct unmapped_zone *uz)
 	if (!nr)
 		return false;
 
+	first = llist_entry(list, struct page, pcp_llist);
 	pcp = unmapped_pcp_lock(uz, &flags);
-	add_locked(pcp, list, last, nr);
+	if (likely(!has_isolated_pageblocks(page_zone(first)))) {
+		add_locked(pcp, list, last, nr);
+		unmapped_pcp_unlock(pcp, flags);
+		return true;
+	}
 	unmapped_pcp_unlock(pcp, flags);
+
+	*page = first;
+	last->next = NULL;
+	unmapped_zone_put_bulk(uz, list->next);
+	clear_page_of_zone(*page);
 	return true;
 }
 
@@ -117,15 +140,17 @@ struct page *unmapped_pcp_take_slow(struct unmapped_zone *uz)
 {
 	struct page *page;
 
-	do {
-		while ((page = take(uz))) {
-			if (likely(!PageHWPoison(page)))
-				return page;
-			/* unmapped_zone_put() accounts it as lost. */
-			unmapped_zone_put(uz, page, 0);
-		}
-	} while (fill(uz));
-	return NULL;
+	while (1) {
+		page = take(uz);
+		if (!page && !fill(uz, &page))
+			return NULL;
+		if (!page)
+			continue;
+		if (likely(!PageHWPoison(page)))
+			return page;
+		/* unmapped_zone_put() accounts it as lost. */
+		unmapped_zone_put(uz, page, 0);
+	}
 }
 
 /* This CPU's list is too long: return the older part to the zone. */
@@ -221,9 +246,7 @@ void unmapped_pcp_drain_cpu(struct unmapped_zone *uz, unsigned int cpu)
 	struct unmapped_pcp *pcp = per_cpu_ptr(uz->pcp, cpu);
 	struct llist_node *list;
 
-	if (!READ_ONCE(pcp->count))
-		return;
-
+	/* Also if it is empty: who has the lock may be about to add a page, see put(). */
 	scoped_guard(raw_spinlock_irqsave, &pcp->lock)
 		list = cut_locked(pcp, 0);
 	unmapped_zone_put_bulk(uz, list);
@@ -262,7 +285,7 @@ bool unmapped_pcp_drain_unused(struct unmapped_zone *uz)
 		if (READ_ONCE(pcp->used)) {
 			WRITE_ONCE(pcp->used, false);
 			any_used = true;
-		} else {
+		} else if (READ_ONCE(pcp->count)) {
 			unmapped_pcp_drain_cpu(uz, cpu);
 		}
 	}

@@ -183,17 +183,27 @@ static bool chunk_isolated(const struct page *page, unsigned int order)
 	return false;
 }
 
+/*
+ * Have memory given back if any of the block is isolated: the chunk may have
+ * become a part of a larger one.
+ */
+static void wake_if_isolated(const struct unmapped_zone *uz, const struct page *page)
+{
+	const unsigned long first = round_down(page_to_pfn(page),
+					       UNMAPPED_BLOCK_PAGES);
+
+	if (unlikely(chunk_isolated(pfn_to_page(first), PMD_ORDER)))
+		unmapped_isolated_wake(unmapped_node(uz->nid));
+}
+
 /* Put a chunk that was used on the lists, or give it back if it is isolated. */
 static void put_free_locked(struct unmapped_zone *uz, struct page *page,
 			    unsigned int order, unsigned long state)
 {
-	bool whole;
-
 	lockdep_assert_held(&uz->lock);
 
-	whole = merge_free_locked(uz, page, order, state);
-	if (unlikely(chunk_isolated(page, order)) && whole)
-		unmapped_isolated_wake(unmapped_node(page_to_nid(page)));
+	if (merge_free_locked(uz, page, order, state))
+		wake_if_isolated(uz, page);
 }
 
 /*
@@ -234,6 +244,34 @@ static bool chunk_poisoned(const struct page *page, unsigned int order)
 	return false;
 }
 
+static void lose_page_locked(struct unmapped_zone *uz, struct page *page,
+			     unsigned long *from)
+{
+	lockdep_assert_held(&uz->lock);
+
+	unmapped_tag_lose(page, 0);
+	set_page_private(page, UNMAPPED_LOST);
+	move_count_locked(uz, from, &uz->count.lost, 0);
+	add_owned_locked(uz, -1);
+}
+
+/**
+ * unmapped_zone_lose_page() - account a page as lost whose memory is gone
+ * @uz: its zone.
+ * @page: the page; nothing is done if it was lost before.
+ *
+ * memory_failure() keeps a reference to a poisoned page for good. If it was in
+ * use then, it is counted as used until its memory goes offline.
+ *
+ * Context: Any context except NMI.
+ */
+void unmapped_zone_lose_page(struct unmapped_zone *uz, struct page *page)
+{
+	guard(spinlock_irqsave)(&uz->lock);
+	if (page_private(page) != UNMAPPED_LOST)
+		lose_page_locked(uz, page, &uz->count.used);
+}
+
 /* Put a page counted in @from on the lists; it is lost if poisoned. */
 static void put_page_locked(struct unmapped_zone *uz, struct page *page,
 			    unsigned long *from, unsigned long zeroed)
@@ -246,11 +284,8 @@ static void put_page_locked(struct unmapped_zone *uz, struct page *page,
 		 * freed again: unpoison_memory() leaves a page alone that has
 		 * references besides that of memory failure.
 		 */
-		unmapped_tag_lose(page, 0);
-		set_page_private(page, 0);
+		lose_page_locked(uz, page, from);
 		set_page_count(page, 2);
-		move_count_locked(uz, from, &uz->count.lost, 0);
-		add_owned_locked(uz, -1);
 	} else {
 		move_count_locked(uz, from, &uz->count.cached, 0);
 		put_free_locked(uz, page, 0, zeroed);
@@ -552,6 +587,8 @@ void unmapped_zone_insert(struct unmapped_zone *uz, struct page *page,
 
 	guard(spinlock_irqsave)(&uz->lock);
 	add_owned_locked(uz, 1L << from);
+	/* It may have been isolated since it was taken from the page allocator. */
+	wake_if_isolated(uz, page);
 	if (order < 0) {
 		uz->count.cached += 1UL << from;
 		merge_free_locked(uz, page, from, state);
@@ -675,6 +712,7 @@ void unmapped_zone_reattach(struct unmapped_zone *uz, struct page *page,
 		return;
 	}
 	move_count_locked(uz, &uz->count.transit, &uz->count.cached, order);
+	/* If it is isolated, don't try again at once: that would fail, too. */
 	merge_free_locked(uz, page, order, zeroed ? UNMAPPED_ZEROED : 0);
 }
 

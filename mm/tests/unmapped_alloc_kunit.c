@@ -3153,7 +3153,6 @@ static void unmapped_test_isolated(struct kunit *test)
 	undo_isolate_block_of(page);
 }
 
-/* If it is not isolated any more, it is used again. */
 /* Also if that was isolated after the free had begun. */
 static void unmapped_test_isolated_late(struct kunit *test)
 {
@@ -3176,6 +3175,63 @@ static void unmapped_test_isolated_late(struct kunit *test)
 	undo_isolate_block_of(page);
 }
 
+/* While pageblocks are isolated, no page gets on a per-CPU list. */
+static void unmapped_test_isolated_lists(struct kunit *test)
+{
+	struct page *block = alloc_or_fail(test, PMD_ORDER), *page;
+	struct unmapped_zone *uz = unmapped_page_zone(block);
+
+	unmapped_pages_free(alloc_or_fail(test, 0), 0);
+	isolate_block_of(test, block);
+	drain_pcps();
+	page = alloc_or_fail(test, 0);
+	KUNIT_EXPECT_PTR_EQ(test, unmapped_page_zone(page), uz);
+	KUNIT_EXPECT_EQ(test, unmapped_pcp_count(uz), 0);
+	expect_zero(test, page, 0);
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_pcp_count(uz), 0);
+	undo_isolate_block_of(block);
+	unmapped_pages_free(block, PMD_ORDER);
+}
+
+/* The second block that is taken is isolated before it is in the cache. */
+static struct page *second_block;
+static unsigned int nr_blocks;
+
+static int isolate_second(struct page *page, unsigned int nr, bool valid)
+{
+	unsigned long pfn = page_to_pfn(page);
+	int err = set_direct_map_valid_noflush(page, nr, valid);
+
+	if (!err && !valid && nr == UNMAPPED_BLOCK_PAGES && ++nr_blocks == 2 &&
+	    !start_isolate_page_range(pfn, pfn + nr, PB_ISOLATE_MODE_OTHER))
+		second_block = page;
+	return err;
+}
+
+/* It is given back as well. */
+static void unmapped_test_isolated_refill(struct kunit *test)
+{
+	const int nr = UNMAPPED_BLOCK_PAGES + 1;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	unsigned long got;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	second_block = NULL;
+	nr_blocks = 0;
+	kunit_activate_static_stub(test, unmapped_set_direct_map, isolate_second);
+	got = unmapped_pages_alloc_bulk(GFP_KERNEL, NUMA_NO_NODE, NULL, nr, pages);
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	KUNIT_ASSERT_NOT_NULL(test, second_block);
+
+	flush_work(&unmapped_node(page_to_nid(second_block))->isolated_work);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(second_block));
+	expect_present(test, second_block, PMD_ORDER, true);
+	undo_isolate_block_of(second_block);
+	release_pages(pages, got);
+}
+
+/* If it is not isolated any more, it is used again. */
 static void unmapped_test_isolated_for_a_while(struct kunit *test)
 {
 	struct page *page = alloc_or_fail(test, 0), *other;
@@ -3295,6 +3351,35 @@ static void unmapped_test_offline_poisoned(struct kunit *test)
 	expect_count(test, 0, 0);
 	KUNIT_EXPECT_TRUE(test, unmapped_page(page));
 	unmapped_memory_callback(NULL, MEM_OFFLINE, &range);
+	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
+}
+
+/*
+ * Nor is a poisoned page in use, to which memory_failure() keeps a reference: its
+ * memory goes offline, and then it is not in use any more.
+ */
+static void unmapped_test_offline_poisoned_in_use(struct kunit *test)
+{
+	struct page *page = alloc_or_fail(test, 0);
+	struct memory_notify range = {
+		.start_pfn = ALIGN_DOWN(page_to_pfn(page), UNMAPPED_BLOCK_PAGES),
+		.nr_pages = UNMAPPED_BLOCK_PAGES,
+	};
+	struct unmapped_count before, after;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE)) {
+		unmapped_pages_free(page, 0);
+		kunit_skip(test, "no memory failure handling");
+	}
+
+	count_all(&before);
+	SetPageHWPoison(page);
+	unmapped_memory_callback(NULL, MEM_GOING_OFFLINE, &range);
+	expect_count(test, 1, 0);
+	unmapped_memory_callback(NULL, MEM_OFFLINE, &range);
+	expect_count(test, 0, 0);
+	count_all(&after);
+	KUNIT_EXPECT_EQ(test, after.lost, before.lost + 1);
 	KUNIT_EXPECT_FALSE(test, unmapped_page(page));
 }
 
@@ -4390,12 +4475,15 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_contig_range),
 	KUNIT_CASE(unmapped_test_isolated),
 	KUNIT_CASE(unmapped_test_isolated_late),
+	KUNIT_CASE(unmapped_test_isolated_lists),
+	KUNIT_CASE(unmapped_test_isolated_refill),
 	KUNIT_CASE(unmapped_test_isolated_for_a_while),
 #endif
 	KUNIT_CASE(unmapped_test_poisoned),
 	KUNIT_CASE(unmapped_test_unpoison),
 	KUNIT_CASE(unmapped_test_image_poisoned),
 	KUNIT_CASE(unmapped_test_offline_poisoned),
+	KUNIT_CASE(unmapped_test_offline_poisoned_in_use),
 	KUNIT_CASE(unmapped_test_offline_in_use),
 #ifdef CONFIG_UNMAPPED_REPORTING
 	KUNIT_CASE(unmapped_test_report),

@@ -510,6 +510,44 @@ TEST_F(folios, rlimit_memlock)
 		  (long)(self->size + self->page) / 1024);
 }
 
+/*
+ * Two tasks touch pages of the same folio at once, and the limit is just large
+ * enough for it: who comes second finds its page accounted, and not there yet.
+ */
+TEST_F(folios, rlimit_memlock_at_once)
+{
+	struct rlimit limit = { self->size, RLIM_INFINITY };
+	volatile int *go;
+	int round, status;
+	pid_t pid;
+
+	go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(go, MAP_FAILED);
+	ASSERT_EQ(setresuid(1000000 + getpid(), -1, -1), 0);
+	ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+
+	for (round = 1; round <= 100; round++) {
+		new_mapping(self);
+		ASSERT_NE(self->mem, NULL);
+		ADVISE(self->mem, self->size);
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid) {
+			*go = -round;
+			while (*go != round)
+				;
+			_exit(access_byte(self->mem + self->size - 1, 1));
+		}
+		while (*go != -round)
+			;
+		*go = round;
+		ASSERT_EQ(access_byte(self->mem, 1), 0);
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		ASSERT_EQ(status, 0);
+	}
+}
+
 TEST_F(folios, memcg_limit)
 {
 	long charge = read_vmstat("thp_file_fallback_charge");

@@ -77,33 +77,37 @@ static void guest_check_mark(u64 page)
 		       mark, expected[page]);
 }
 
-/* What the host wants, and what the guest has done, see test_race(). */
-static u64 race_mark, race_beats;
+/* What the guest is to do with the hole, and how often it did, see test_race(). */
+enum race_step { RACE_MAP, RACE_WRITE, RACE_CHECK, RACE_END };
+
+static u64 race_step, race_mark, race_beats;
 
 #define RACE_PAGE	100	/* is always there */
 #define RACE_HOLE	3
 #define RACE_HOLE_PAGES	7
-#define RACE_END	-1ull
 #define RACE_ROUNDS	500
 
 /* Map the folio again and again, and look into the hole when told to. */
 static void guest_race(void)
 {
-	u64 wanted, mark, i;
+	u64 step, wanted, mark, i;
 
 	do {
 		READ_ONCE(*guest_mark(RACE_PAGE));
+		step = READ_ONCE(race_step);
 		wanted = READ_ONCE(race_mark);
 		for (i = 0; i < RACE_HOLE_PAGES; i++) {
-			if (!wanted || wanted == RACE_END)
-				break;
+			if (step == RACE_WRITE)
+				WRITE_ONCE(*guest_mark(RACE_HOLE + i), wanted);
+			if (step != RACE_CHECK)
+				continue;
 			mark = READ_ONCE(*guest_mark(RACE_HOLE + i));
-			__GUEST_ASSERT(mark == wanted + i,
+			__GUEST_ASSERT(mark == wanted,
 				       "page %lu of the hole has %lx, not %lx",
-				       i, mark, wanted + i);
+				       i, mark, wanted);
 		}
 		WRITE_ONCE(race_beats, race_beats + 1);
-	} while (wanted != RACE_END);
+	} while (step != RACE_END);
 }
 
 static void guest_code(void)
@@ -650,41 +654,71 @@ static void wait_for_guest(struct target *t)
 		sched_yield();
 }
 
-/* Tell the guest the hole's first mark; 0 if there can be any. */
-static void tell_guest(struct target *t, u64 mark)
+/* Once the guest has come to it, the hole's pages have the mark. */
+static void tell_guest(struct target *t, enum race_step step, u64 mark)
 {
 	WRITE_ONCE(*guest_copy(t, &race_mark), mark);
+	WRITE_ONCE(*guest_copy(t, &race_step), step);
 	wait_for_guest(t);
+}
+
+/* Punch a hole; returns what is in it then. */
+static u64 race_punch(struct target *t, u64 round)
+{
+	u64 i;
+
+	if (!t->mem) {
+		tell_guest(t, RACE_WRITE, round);
+		tell_guest(t, RACE_MAP, 0);
+	}
+	punch(t, RACE_HOLE, RACE_HOLE_PAGES);
+	if (!t->mem)
+		return 0;
+
+	for (i = 0; i < RACE_HOLE_PAGES; i++)
+		*mark(t, RACE_HOLE + i) = round;
+	return round;
 }
 
 /*
  * A hole is punched while the guest faults on another page of the folio: it must
  * not map what was in the hole.
  */
-static void test_race(void)
+static void test_race(struct target *t)
 {
 	pthread_t thread;
+	u64 round, mark;
+
+	kvm_pthread_create(&thread, NULL, run_race, t);
+	for (round = 1; round <= RACE_ROUNDS; round++) {
+		punch(t, 0, AREA_PAGES);
+		kvm_fallocate(t->fd, FALLOC_FL_KEEP_SIZE, 0, SZ_2M);
+		/* Once the guest has mapped the folio. */
+		wait_for_guest(t);
+
+		mark = race_punch(t, round);
+		tell_guest(t, RACE_CHECK, mark);
+		tell_guest(t, RACE_MAP, 0);
+	}
+	WRITE_ONCE(*guest_copy(t, &race_step), RACE_END);
+	kvm_pthread_join(thread, NULL);
+	free_target(t);
+}
+
+static void test_races(void)
+{
+	char *unused = kvm_mmap(FILE_SIZE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	struct target t;
-	u64 round, i;
 
 	make_target(&t);
-	kvm_pthread_create(&thread, NULL, run_race, &t);
-	for (round = 1; round <= RACE_ROUNDS; round++) {
-		punch(&t, 0, AREA_PAGES);
-		kvm_fallocate(t.fd, FALLOC_FL_KEEP_SIZE, 0, SZ_2M);
-		*mark(&t, 0) = round;
-		/* Once the guest has mapped the folio. */
-		wait_for_guest(&t);
+	test_race(&t);
 
-		punch(&t, RACE_HOLE, RACE_HOLE_PAGES);
-		for (i = 0; i < RACE_HOLE_PAGES; i++)
-			*mark(&t, RACE_HOLE + i) = (round << 32) + i;
-		tell_guest(&t, round << 32);
-		tell_guest(&t, 0);
+	if (kvm_check_cap(KVM_CAP_VM_TYPES) & BIT(KVM_X86_SW_PROTECTED_VM)) {
+		make_private_target(&t, 0, unused, PG_LEVEL_2M);
+		test_race(&t);
 	}
-	WRITE_ONCE(*guest_copy(&t, &race_mark), RACE_END);
-	kvm_pthread_join(thread, NULL);
-	free_target(&t);
+	kvm_munmap(unused, FILE_SIZE);
 }
 
 /* === Failures ============================================================ */
@@ -929,7 +963,7 @@ int main(int argc, char *argv[])
 	test_guest();
 	test_holes(false);
 	test_holes(true);
-	test_race();
+	test_races();
 	if (can_fail)
 		test_failures();
 	else
