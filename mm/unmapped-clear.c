@@ -152,14 +152,14 @@ int unmapped_clear_prepare(void)
 }
 
 /* Returns whether the CPU needs an mm, and has none. */
-static bool add_cpu(unsigned int cpu)
+static bool note_cpu(unsigned int cpu)
 {
 	guard(mutex)(&clear_mutex);
 	cpumask_set_cpu(cpu, &clear_cpus);
 	return clear_wanted && !per_cpu_ptr(&clear_mms, cpu)->pte;
 }
 
-static int remove_cpu_again(unsigned int cpu)
+static int forget_cpu(unsigned int cpu)
 {
 	guard(mutex)(&clear_mutex);
 	cpumask_clear_cpu(cpu, &clear_cpus);
@@ -169,12 +169,12 @@ static int remove_cpu_again(unsigned int cpu)
 /* Like the first user, who takes CPUs online must not be charged. */
 static int prepare_cpu(unsigned int cpu)
 {
-	if (!add_cpu(cpu))
+	if (!note_cpu(cpu))
 		return 0;
 
 	queue_work(system_dfl_wq, &prepare_work);
 	flush_work(&prepare_work);
-	return per_cpu_ptr(&clear_mms, cpu)->pte ? 0 : remove_cpu_again(cpu);
+	return per_cpu_ptr(&clear_mms, cpu)->pte ? 0 : forget_cpu(cpu);
 }
 
 /**

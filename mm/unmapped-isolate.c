@@ -23,6 +23,7 @@
 #include <linux/mm.h>
 #include <linux/notifier.h>
 #include <linux/pageblock-flags.h>
+#include <linux/unmapped_alloc.h>
 #include <linux/workqueue.h>
 
 #include <kunit/visibility.h>

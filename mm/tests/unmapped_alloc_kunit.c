@@ -3200,12 +3200,16 @@ static unsigned int nr_blocks;
 
 static int isolate_second(struct page *page, unsigned int nr, bool valid)
 {
+	struct kunit *test = kunit_get_current_test();
 	unsigned long pfn = page_to_pfn(page);
-	int err = set_direct_map_valid_noflush(page, nr, valid);
+	int err;
 
-	if (!err && !valid && nr == UNMAPPED_BLOCK_PAGES && ++nr_blocks == 2 &&
+	if (++nr_blocks == 2 &&
 	    !start_isolate_page_range(pfn, pfn + nr, PB_ISOLATE_MODE_OTHER))
 		second_block = page;
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	err = unmapped_set_direct_map(page, nr, valid);
+	kunit_activate_static_stub(test, unmapped_set_direct_map, isolate_second);
 	return err;
 }
 
