@@ -2193,10 +2193,20 @@ static void probe_alloc(void *data, struct page *page, unsigned int order,
 	count_trace(data, order);
 }
 
+/*
+ * The allocator's pages, and blocks. A page table that is freed when an entry
+ * becomes large again was not allocated in the meantime.
+ */
+static void probe_page_free(void *data, struct page *page, unsigned int order)
+{
+	if (order == PMD_ORDER || unmapped_page(page))
+		count_trace(data, order);
+}
+
 static void probe_page_alloc(void *data, struct page *page, unsigned int order,
 			     gfp_t gfp, int migratetype)
 {
-	count_trace(data, order);
+	probe_page_free(data, page, order);
 }
 
 static void start_trace(struct kunit *test, struct trace_count *counts, int nr)
@@ -2230,7 +2240,7 @@ static void unmapped_test_trace_pairs(struct kunit *test)
 {
 	struct trace_count counts[] = {
 		{ "mm_page_alloc", probe_page_alloc },
-		{ "mm_page_free", probe_chunk },
+		{ "mm_page_free", probe_page_free },
 	};
 	struct page *page;
 	int order;
