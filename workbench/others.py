@@ -28,7 +28,11 @@ MACHINES = {"short": {"memory": 3072}, "text": {"memory": 2048}, "virtual": {"me
             "hibernate": {"memory": 1024, "starts": 2},
             "crash": {"memory": 1024, "starts": 3, "words": "crashkernel=320M", "allow": ("oom", "crash")}}
 # What a test does not pass with one kernel or both, and why.
-EXPLAINED = {}
+EXPLAINED = {
+    "criu check": "fails on both: Debian 12's criu 3.17.1 does not know the vDSO of Linux 7.3, which it reads before anything else.",
+    "kselftest: module": "fails on both: it times kallsyms with modules of CONFIG_TEST_KALLSYMS, which this configuration lacks.",
+    "kselftest: ftrace": "the same tests fail, and the same can't be decided, on both.",
+}
 
 HEAD = """# Others' programs on this kernel
 
@@ -127,6 +131,29 @@ def failures(lines):
     return (found or [line for line in lines[lines.index("--") + 1:-2] if line.strip()][-4:])[:6]
 
 
+def verdicts(lines):
+    """What a program said of each of its tests, which can be of the same name."""
+    said = {}
+    for line in lines or []:
+        if match := re.match(r"(ok|not ok) \d+ (.*?)(: status \d+|: timed out| # .*)?$", line):
+            skipped = (match[3] or "").startswith(" # SKIP")
+            said.setdefault(match[2], []).append(
+                "skipped" if skipped else "passed" if match[1] == "ok" else "failed")
+    return said
+
+
+def differences(runs):
+    """Tests of all programs that have another verdict on the other kernel."""
+    names = list(dict.fromkeys(name for one in runs.values() for name in one["results"]))
+    for name in names if len(runs) > 1 else []:
+        said = [verdicts(one["results"].get(name)) for one in runs.values()]
+        if all(said):
+            yield from (f"- {name}: {test}: " + ", ".join(
+                f"{KERNELS[series]} {' and '.join(one.get(test, ['not run']))}" for series, one in zip(runs, said))
+                for test in dict.fromkeys(test for one in said for test in one)
+                if len({tuple(one.get(test, [])) for one in said}) > 1)
+
+
 def table(runs):
     names = list(dict.fromkeys(name for one in runs.values() for name in one["results"]))
     yield "| | " + " | ".join(KERNELS[series] for series in runs) + " |"
@@ -135,6 +162,8 @@ def table(runs):
         cells = [outcome(one["results"].get(name)) for one in runs.values()]
         yield f"| {name} | " + " | ".join(cells) + " |"
     yield ""
+    if different := list(differences(runs)):
+        yield from ("## Tests with another verdict on the other kernel\n", *different, "")
     bad = [name for name in names if not all(passed(one["results"].get(name)) for one in runs.values())]
     if bad:
         yield "## What does not pass\n"

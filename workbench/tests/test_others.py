@@ -41,6 +41,14 @@ class Table(unittest.TestCase):
         self.assertIn("| a | ok, 9 s | not run |", lines)
         self.assertTrue(any("does not pass" in line for line in lines))
 
+    def test_another_verdict_is_shown(self):
+        runs = {"base": {"results": {"a": said("ok 1 x", "ok 2 y", "ok 3 z # SKIP no", "not ok 4 w: status 1")}},
+                "plain": {"results": {"a": said("ok 1 x", "not ok 2 y: timed out", "ok 3 z", "not ok 4 w: timed out",
+                                                status=1)}}}
+        self.assertEqual(list(others.differences(runs)),
+                         ["- a: y: untouched passed, with the series failed",
+                          "- a: z: untouched skipped, with the series passed"])
+
 
 if __name__ == "__main__":
     unittest.main()
