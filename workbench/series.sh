@@ -48,7 +48,7 @@ series_of() {
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "* | "mm/vmalloc: let "* | kdb:*)
 		echo secretmem ;;
-	proc:* | vmcoreinfo:* | "mm, crash:"* | tools/mm:*)	echo account ;;
+	proc:* | vmcoreinfo:* | tools/mm:*)	echo account ;;
 	mm/page_reporting:* | virtio_balloon:*)	echo account ;;
 	*)	echo mm ;;
 	esac
