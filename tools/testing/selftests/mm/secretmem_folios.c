@@ -517,8 +517,7 @@ TEST_F(folios, rlimit_memlock)
 TEST_F(folios, rlimit_memlock_at_once)
 {
 	struct rlimit limit = { self->size, RLIM_INFINITY };
-	volatile int *go;
-	int round, status;
+	int round, status, *go;
 	pid_t pid;
 
 	go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
@@ -534,14 +533,14 @@ TEST_F(folios, rlimit_memlock_at_once)
 		pid = fork();
 		ASSERT_GE(pid, 0);
 		if (!pid) {
-			*go = -round;
-			while (*go != round)
+			__atomic_store_n(go, -round, __ATOMIC_RELEASE);
+			while (__atomic_load_n(go, __ATOMIC_ACQUIRE) != round)
 				;
 			_exit(access_byte(self->mem + self->size - 1, 1));
 		}
-		while (*go != -round)
+		while (__atomic_load_n(go, __ATOMIC_ACQUIRE) != -round)
 			;
-		*go = round;
+		__atomic_store_n(go, round, __ATOMIC_RELEASE);
 		ASSERT_EQ(access_byte(self->mem, 1), 0);
 		ASSERT_EQ(waitpid(pid, &status, 0), pid);
 		ASSERT_EQ(status, 0);
