@@ -43,6 +43,7 @@
 
 #define FAULTS		"/sys/kernel/debug/"
 #define HARD_OFFLINE	"/sys/devices/system/memory/hard_offline_page"
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 
 struct target {
 	struct kvm_vm *vm;
@@ -942,6 +943,36 @@ static void test_memory_error(enum obstacle obstacle)
 	free_target(&t);
 }
 
+/*
+ * A page that may fail soon is given up only if its contents can be kept: one that
+ * nobody maps, but that was written by write(), must not be dropped.
+ */
+static void test_soft_offline(void)
+{
+	const u64 mark = 0x5eedf00d;
+	struct target t;
+	char text[32];
+	int fd, len;
+	u64 pfn, read;
+
+	make_target(&t);
+	TEST_ASSERT_EQ(pwrite(t.fd, &mark, sizeof(mark), 0), sizeof(mark));
+	read_pfns(t.mem, &pfn, 1);
+	TEST_ASSERT(!madvise(t.mem, PAGE_SIZE, MADV_DONTNEED), "madvise failed");
+
+	fd = open(SOFT_OFFLINE, O_WRONLY);
+	TEST_ASSERT(fd >= 0, "Failed to open %s, errno = %d", SOFT_OFFLINE, errno);
+	len = snprintf(text, sizeof(text), "%#lx", (unsigned long)pfn * PAGE_SIZE);
+	/* Whatever the answer. */
+	(void)!write(fd, text, len);
+	close(fd);
+
+	read = READ_ONCE(*(u64 *)t.mem);
+	TEST_ASSERT(read == mark, "soft offlining has changed what was written to %lx",
+		    (unsigned long)read);
+	free_target(&t);
+}
+
 int main(int argc, char *argv[])
 {
 	bool can_fail;
@@ -972,6 +1003,7 @@ int main(int argc, char *argv[])
 
 	/* Pages are lost. */
 	if (run_destructive() && !access(HARD_OFFLINE, W_OK)) {
+		test_soft_offline();
 		test_memory_error(NONE);
 		test_memory_error(CLOCK);
 		if (can_fail)
