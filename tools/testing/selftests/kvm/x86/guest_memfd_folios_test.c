@@ -962,7 +962,7 @@ static void test_soft_offline(void)
 
 	fd = open(SOFT_OFFLINE, O_WRONLY);
 	TEST_ASSERT(fd >= 0, "Failed to open %s, errno = %d", SOFT_OFFLINE, errno);
-	len = snprintf(text, sizeof(text), "%#lx", (unsigned long)pfn * PAGE_SIZE);
+	len = snprintf(text, sizeof(text), "0x%llx", pfn * PAGE_SIZE);
 	/* Whatever the answer. */
 	(void)!write(fd, text, len);
 	close(fd);
