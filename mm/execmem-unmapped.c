@@ -4,10 +4,10 @@
  *
  * Their pages come from the unmapped page allocator, whole blocks if there are
  * any: then text splits no 2 MiB entry of the direct map, and the area is mapped
- * with large entries. Small requests share the blocks. Otherwise, an area has just
- * the pages that it needs: those that are unmapped already, then free ones where
- * the direct map is split already, and for the rest one fragment, which splits
- * one entry of the direct map at most.
+ * with large entries. Small requests share the blocks. Otherwise, an area has the
+ * pages that it needs and few more: those that are unmapped already, then free
+ * ones where the direct map is split already, and for the rest one fragment, which
+ * splits one entry of the direct map at most.
  *
  * An area contains trapping instructions when it is made and when it is freed:
  * the cache overwrites whatever is freed to it. So blocks are not cleared.
@@ -18,12 +18,14 @@
  * VM_FLUSH_RESET_PERMS, which would map the pages.
  */
 
+#include <linux/execmem.h>
 #include <linux/init.h>
 #include <linux/kasan.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/set_memory.h>
 #include <linux/shrinker.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
@@ -41,6 +43,13 @@
  */
 #define BLOCK_GFP	(GFP_KERNEL | __GFP_NOWARN)
 #define TEXT_GFP	(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+/*
+ * Without blocks, small requests (a kprobe's slot takes a page) share an area of
+ * this size, if there is as much: each area takes a search for pages, and changes
+ * of page tables.
+ */
+#define SHARED_SIZE	SZ_64K
 
 /**
  * struct execmem_backing - the pages of an area
@@ -247,6 +256,11 @@ static struct vm_struct *alloc_area(const struct execmem_range *range,
 	return area;
 }
 
+bool execmem_is_unmapped(enum execmem_type type)
+{
+	return unmapped_alloc_available() && execmem_is_rox(type);
+}
+
 /* Don't take memory for which there can be no addresses. */
 static bool fits(const struct execmem_range *range, size_t size)
 {
@@ -273,6 +287,8 @@ struct vm_struct *execmem_unmapped_alloc(const struct execmem_range *range,
 		return NULL;
 
 	area = alloc_area(range, nr_blocks * UNMAPPED_BLOCK_PAGES, nr_blocks);
+	if (!area && size < SHARED_SIZE)
+		area = alloc_area(range, SHARED_SIZE >> PAGE_SHIFT, 0);
 	if (!area)
 		area = alloc_area(range, size >> PAGE_SHIFT, 0);
 	return area;
@@ -352,7 +368,8 @@ static int __init execmem_unmapped_init(void)
 
 	shrinker->count_objects = count_spare;
 	shrinker->scan_objects = scan_spare;
-	shrinker->batch = UNMAPPED_BLOCK_PAGES;
+	/* All of it is freed by one scan, which is due as soon as memory is short. */
+	shrinker->batch = 1;
 	shrinker_register(shrinker);
 	return 0;
 }

@@ -10,6 +10,14 @@
 
 struct vm_struct;
 
+/* These change what text is: for nobody but the test, and only with it. */
+#if IS_ENABLED(CONFIG_EXECMEM_KUNIT_TEST)
+#define EXPORT_SYMBOL_FOR_EXECMEM_TEST(symbol)				\
+	EXPORT_SYMBOL_FOR_MODULES(symbol, "execmem_kunit")
+#else
+#define EXPORT_SYMBOL_FOR_EXECMEM_TEST(symbol)
+#endif
+
 #ifdef CONFIG_EXECMEM_UNMAPPED
 bool execmem_unmapped(const void *addr);
 struct vm_struct *execmem_unmapped_alloc(const struct execmem_range *range,

@@ -67,7 +67,8 @@
  * locks (cpa_lock and init_mm's mmap_lock on x86) and waits for other CPUs.
  * vmemmap_remap_range() reclaims memory with init_mm's mmap_lock held, so
  * reclaim leaves changes that need this lock to a work item, which holds only
- * mem_hotplug_lock, for reading. The page allocator's free path holds none of
+ * mem_hotplug_lock, for reading. Nor does anyone wait for this lock as a writer,
+ * for then reclaim could not take it once more. The page allocator's free path holds none of
  * its own locks when it calls unmapped_alloc_catch().
  *
  * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
@@ -285,11 +286,16 @@ static int refill_blocks(const struct request *r, gfp_t gfp, struct page **page)
 	return 0;
 }
 
-/* Take blocks, or else the largest fragment that is free and can be spared. */
+/*
+ * Take blocks, or else the largest fragment that is free and can be spared. A
+ * fragment splits an entry of the direct map, and takes a flush of its own, which
+ * is too much for a caller that would only prefer unmapped pages.
+ */
 static int refill_no_reclaim(const struct request *r, gfp_t gfp,
 			     struct page **page)
 {
-	int order = unmapped_refill_spare(gfp, r->nid, r->nodemask, r->order,
+	int min = r->no_reclaim ? PMD_ORDER : r->order;
+	int order = unmapped_refill_spare(gfp, r->nid, r->nodemask, min,
 					  PMD_ORDER);
 
 	while (order >= 0) {
@@ -299,10 +305,10 @@ static int refill_no_reclaim(const struct request *r, gfp_t gfp,
 		else if (refill_blocks(r, gfp, page))
 			return -EINTR;
 		/* It may just have been taken by others. */
-		if (*page || order == r->order)
+		if (*page || order == min)
 			break;
-		order = unmapped_refill_spare(gfp, r->nid, r->nodemask,
-					      r->order, order - 1);
+		order = unmapped_refill_spare(gfp, r->nid, r->nodemask, min,
+					      order - 1);
 	}
 	return 0;
 }

@@ -259,6 +259,8 @@ struct unmapped_node {
 	wait_queue_head_t report_wait;
 	/** @reporting: chunks are in transit because they are being reported. */
 	bool reporting;
+	/** @report_start: since when, or when that was the last time. */
+	unsigned long report_start;
 	/** @nr_report_pauses: while not 0, no report begins. */
 	unsigned int nr_report_pauses;
 	/** @zones: the caches by zone. */
@@ -313,11 +315,6 @@ static inline bool unmapped_page_zeroed(const struct page *page)
  * page of a compound page.
  */
 #define UNMAPPED_IMAGE_ALLOWED	0x696d6167UL
-
-static inline bool unmapped_image_allowed(const struct page *page)
-{
-	return page_private(compound_head(page)) == UNMAPPED_IMAGE_ALLOWED;
-}
 
 extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
 
@@ -445,7 +442,7 @@ void unmapped_report_init_node(struct unmapped_node *node);
 void unmapped_report_wake(struct unmapped_node *node);
 bool unmapped_report_running(struct unmapped_node *node);
 void unmapped_report_pause(struct unmapped_node *node);
-void unmapped_report_pause_for(struct unmapped_node *node, long timeout);
+void unmapped_report_pause_for(struct unmapped_node *node, long limit);
 void unmapped_report_resume(struct unmapped_node *node);
 #else
 static inline void unmapped_report_init_node(struct unmapped_node *node)
@@ -466,7 +463,7 @@ static inline void unmapped_report_pause(struct unmapped_node *node)
 }
 
 static inline void unmapped_report_pause_for(struct unmapped_node *node,
-					     long timeout)
+					     long limit)
 {
 }
 
@@ -554,7 +551,7 @@ void unmapped_alloc_sync_deferred(void);
 struct irq_work;
 void unmapped_queue_deferred(struct irq_work *work);
 void unmapped_put_deferred_of(unsigned int cpu);
-void unmapped_collapse_now(struct page **pages, unsigned int nr);
+bool unmapped_collapse_now(struct page **pages, unsigned int nr);
 void unmapped_collapse_region(unsigned long pfn);
 void unmapped_collapse_noted(void);
 void unmapped_collapse_queue(void);
@@ -580,30 +577,39 @@ unsigned long unmapped_count_mappings(bool direct_map, unsigned long *nr_seen);
 
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 struct alloc_tag *unmapped_cache(void);
+void unmapped_tag_enter(struct page *page, unsigned int order);
 void __unmapped_tag_used(struct page *page, unsigned int order);
 void __unmapped_tag_free(struct page *page, unsigned int order);
 void __unmapped_tag_free_page(struct page *page);
 void __unmapped_tag_lose(struct page *page, unsigned int order);
+
+/* While profiling is off: uncharge what was charged before. */
+static __always_inline void unmapped_tag_off(struct page *page,
+					     unsigned int order)
+{
+	if (static_branch_unlikely(&mem_profiling_switched))
+		__unmapped_tag_lose(page, order);
+}
 
 /* Pages from the cache are handed out: charge the current tag. */
 static __always_inline void unmapped_tag_used(struct page *page,
 					      unsigned int order)
 {
 	if (!mem_alloc_profiling_enabled())
-		return;
-	if (order)
+		unmapped_tag_off(page, order);
+	else if (order)
 		__unmapped_tag_used(page, order);
 	else
 		pgalloc_tag_move(page, 1, current->alloc_tag, 1);
 }
 
-/* Pages come back, or come from the page allocator: charge the cache. */
+/* Pages come back: charge the cache. */
 static __always_inline void unmapped_tag_free(struct page *page,
 					      unsigned int order)
 {
 	if (!mem_alloc_profiling_enabled())
-		return;
-	if (order)
+		unmapped_tag_off(page, order);
+	else if (order)
 		__unmapped_tag_free(page, order);
 	else
 		__unmapped_tag_free_page(page);
@@ -614,8 +620,14 @@ static inline void unmapped_tag_lose(struct page *page, unsigned int order)
 {
 	if (mem_alloc_profiling_enabled())
 		__unmapped_tag_lose(page, order);
+	else
+		unmapped_tag_off(page, order);
 }
 #else
+static inline void unmapped_tag_enter(struct page *page, unsigned int order)
+{
+}
+
 static inline void unmapped_tag_used(struct page *page, unsigned int order)
 {
 }

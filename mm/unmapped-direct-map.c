@@ -106,12 +106,13 @@ int unmapped_direct_map_restore(struct page *page, unsigned int order)
 
 /* === Large entries ======================================================= */
 
-VISIBLE_IF_KUNIT void unmapped_collapse_now(struct page **pages,
+/* Returns false if that has to wait. */
+VISIBLE_IF_KUNIT bool unmapped_collapse_now(struct page **pages,
 					    unsigned int nr)
 {
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_now, pages, nr);
 
-	direct_map_collapse(pages, nr);
+	return direct_map_collapse(pages, nr);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
 
@@ -127,6 +128,9 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
  */
 #define REGION_PAGES	(PUD_SIZE / PAGE_SIZE)
 #define NR_REGION_BITS	4096U
+
+/* Others have init_mm's mmap_lock for microseconds, or while they reclaim. */
+#define COLLAPSE_DELAY	DIV_ROUND_UP(HZ, 50)
 
 static DECLARE_BITMAP(collapse_regions, NR_REGION_BITS);
 
@@ -164,6 +168,23 @@ static unsigned int find_pageblocks(unsigned long *pfn, unsigned long end,
 	return nr;
 }
 
+static void collapse_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(late_collapse, collapse_work);
+
+VISIBLE_IF_KUNIT void unmapped_collapse_queue(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_queue);
+
+	queue_delayed_work(system_dfl_wq, &late_collapse, COLLAPSE_DELAY);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_queue);
+
+static void collapse_late(struct page **pages, unsigned int nr)
+{
+	note_pageblocks(pages, nr);
+	unmapped_collapse_queue();
+}
+
 VISIBLE_IF_KUNIT void unmapped_collapse_region(unsigned long pfn)
 {
 	unsigned long end = pfn + REGION_PAGES;
@@ -173,7 +194,8 @@ VISIBLE_IF_KUNIT void unmapped_collapse_region(unsigned long pfn)
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_region, pfn);
 
 	while ((nr = find_pageblocks(&pfn, end, pages, ARRAY_SIZE(pages))))
-		unmapped_collapse_now(pages, nr);
+		if (!unmapped_collapse_now(pages, nr))
+			collapse_late(pages, nr);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_region);
 
@@ -204,21 +226,11 @@ static void collapse_work(struct work_struct *work)
 	unmapped_collapse_noted();
 }
 
-static DECLARE_WORK(late_collapse, collapse_work);
-
-VISIBLE_IF_KUNIT void unmapped_collapse_queue(void)
-{
-	KUNIT_STATIC_STUB_REDIRECT(unmapped_collapse_queue);
-
-	queue_work(system_dfl_wq, &late_collapse);
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_queue);
-
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Wait for the work item that unmapped_direct_map_collapse() queued. */
 void unmapped_collapse_wait(void)
 {
-	flush_work(&late_collapse);
+	flush_delayed_work(&late_collapse);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_wait);
 #endif
@@ -228,9 +240,9 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_wait);
  * @pages: first pages of the chunks.
  * @nr: number of chunks; may be 0.
  *
- * This takes init_mm's mmap_lock, with which vmemmap_remap_range() may reclaim
- * memory. So reclaim leaves it to a work item, which runs a moment later; the
- * pages can be used before that.
+ * Reclaim leaves that to a work item, which runs a moment later; so does whoever
+ * would have to wait for init_mm's mmap_lock: vmemmap_remap_range() reclaims
+ * memory with it. The pages can be used before that.
  *
  * Context: Process context, may sleep.
  */
@@ -239,11 +251,7 @@ void unmapped_direct_map_collapse(struct page **pages, unsigned int nr)
 	if (!nr)
 		return;
 
-	if (!(current->flags & PF_MEMALLOC)) {
-		unmapped_collapse_now(pages, nr);
-		return;
-	}
-	note_pageblocks(pages, nr);
-	unmapped_collapse_queue();
+	if ((current->flags & PF_MEMALLOC) || !unmapped_collapse_now(pages, nr))
+		collapse_late(pages, nr);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_direct_map_collapse);

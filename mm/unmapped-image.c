@@ -71,6 +71,12 @@ void unmapped_image_deny(struct page *page, unsigned int order)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
 
+bool unmapped_image_allowed(const struct page *page)
+{
+	return page_private(compound_head(page)) == UNMAPPED_IMAGE_ALLOWED;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allowed);
+
 void unmapped_image_copy(void *dst, struct page *page)
 {
 	if (unmapped_image_allowed(page))

@@ -107,10 +107,12 @@ static void forget_pageblock(struct page *page)
 {
 	unsigned long i;
 
-	for (i = 0; i < pageblock_nr_pages; i++)
-		if (unmapped_page(page + i))
-			unmapped_zone_lose_page(unmapped_page_zone(page),
-						page + i);
+	for (i = 0; i < pageblock_nr_pages; i++) {
+		if (!unmapped_page(page + i))
+			continue;
+		unmapped_image_deny(page + i, 0);
+		unmapped_zone_lose_page(unmapped_page_zone(page), page + i);
+	}
 	unmapped_forget(page);
 }
 
@@ -154,7 +156,9 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_memory_callback);
  */
 void __init unmapped_isolate_init(void)
 {
-	hotplug_memory_notifier(unmapped_memory_callback, DEFAULT_CALLBACK_PRI);
+	/* Before page_ext goes, which has the pages' tags. */
+	hotplug_memory_notifier(unmapped_memory_callback,
+				DEFAULT_CALLBACK_PRI + 1);
 }
 
 /**

@@ -70,6 +70,7 @@ static void refill_failed(struct page *page, unsigned int order, int err)
 {
 	count_vm_event(UNMAPPED_REFILL_FAIL);
 	if (err == -ENOTRECOVERABLE) {
+		unmapped_tag_enter(page, order);
 		unmapped_tag_lose(page, order);
 		unmapped_zone_lose(unmapped_page_zone(page), order);
 		return;

@@ -10,8 +10,8 @@
  *
  * A caller that needs what is in transit refills the cache. If there is no
  * memory for that, reclaim waits for the report; so does whoever empties the
- * cache. A caller that can't wait finds the rest of the cache: a report takes no
- * more than about half of it at a time, unless there is only one chunk.
+ * cache. A caller that can't wait finds the rest of the cache: a report takes
+ * about half of it at a time, but at least one chunk, which can be most of it.
  *
  * The page allocator reports chunks of page_reporting_order or more, a pageblock
  * by default. Here, all orders are reported, as a partly used block has only
@@ -43,6 +43,7 @@ static bool begin_report(struct unmapped_node *node)
 	guard(spinlock_irq)(&node->report_wait.lock);
 	if (node->nr_report_pauses)
 		return false;
+	WRITE_ONCE(node->report_start, jiffies);
 	WRITE_ONCE(node->reporting, true);
 	return true;
 }
@@ -85,19 +86,24 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_report_pause);
 /**
  * unmapped_report_pause_for() - let no report begin, and wait a while
  * @node: the node.
- * @timeout: how long to wait for the one that runs, in jiffies.
+ * @limit: wait for the one that runs until it has taken so long, in jiffies.
  *
  * As unmapped_report_pause(), for those who can do without the memory. A device
- * may never answer.
+ * may never answer: then only the first of them waits.
  *
  * Context: Process context, may sleep; not if the task is being killed.
  */
-void unmapped_report_pause_for(struct unmapped_node *node, long timeout)
+void unmapped_report_pause_for(struct unmapped_node *node, long limit)
 {
-	scoped_guard(spinlock_irq, &node->report_wait.lock)
+	long left;
+
+	scoped_guard(spinlock_irq, &node->report_wait.lock) {
 		node->nr_report_pauses++;
-	wait_event_killable_timeout(node->report_wait,
-				    !READ_ONCE(node->reporting), timeout);
+		left = READ_ONCE(node->report_start) + limit - jiffies;
+	}
+	if (left > 0)
+		wait_event_killable_timeout(node->report_wait,
+					    !READ_ONCE(node->reporting), left);
 }
 
 /**
@@ -238,9 +244,13 @@ static bool is_worth_report(struct unmapped_zone *uz)
 	       zone_watermark_ok(zone, 0, low_wmark_pages(zone), 0, 0);
 }
 
-/* Returns true if another report should follow, or an error. */
+/*
+ * Returns true if another report should follow, or an error. What can't be
+ * reported until @end is left to that one: suspend waits for this work.
+ */
 static int report_zone(struct page_reporting_dev_info *prdev,
-		       struct scatterlist *sgl, struct unmapped_zone *uz)
+		       struct scatterlist *sgl, struct unmapped_zone *uz,
+		       unsigned long end)
 {
 	/* What is freed meanwhile is left to the next time. */
 	long left = nr_unreported(uz), nr;
@@ -249,6 +259,8 @@ static int report_zone(struct page_reporting_dev_info *prdev,
 					     PMD_ORDER);
 
 	while (left > 0 && is_worth_report(uz)) {
+		if (time_after(jiffies, end))
+			return true;
 		nr = report_some(prdev, sgl, uz, min);
 		if (nr < 0 && nr != -EAGAIN)
 			return nr;
@@ -278,6 +290,7 @@ static int report_zone(struct page_reporting_dev_info *prdev,
 int unmapped_alloc_report(struct page_reporting_dev_info *prdev,
 			  struct scatterlist *sgl)
 {
+	unsigned long end = jiffies + HZ;
 	struct unmapped_zone *uz;
 	bool again = false;
 	int nid, i, ret;
@@ -291,7 +304,7 @@ int unmapped_alloc_report(struct page_reporting_dev_info *prdev,
 			uz = &unmapped_node(nid)->zones[i];
 			if (!is_worth_report(uz))
 				continue;
-			ret = report_zone(prdev, sgl, uz);
+			ret = report_zone(prdev, sgl, uz, end);
 			if (ret < 0)
 				return ret;
 			again |= ret;

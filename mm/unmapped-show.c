@@ -103,29 +103,51 @@ struct consumer_walk {
 	bool (*skip)(const struct page *page);
 };
 
-static void count_page(const struct consumer_walk *walk, struct page *page)
+static void count_page(const struct consumer_walk *walk, struct page *page,
+		       const char *name)
+{
+	if (unmapped_page(page) && !(walk->skip && walk->skip(page)))
+		add_page(walk->consumers, name);
+}
+
+/* Text has no file, and no other page can get one meanwhile. */
+static void count_unreferenced(const struct consumer_walk *walk,
+			       struct page *page)
+{
+	if (unmapped_page_used(page))
+		count_page(walk, page, "no_file");
+}
+
+/*
+ * Count the pages of a folio from @page on, at most @max. Returns how many they
+ * are, 0 if the folio was split meanwhile.
+ */
+static unsigned long count_folio(const struct consumer_walk *walk,
+				 struct page *page, unsigned long max)
 {
 	struct folio *folio = page_folio(page);
+	unsigned long i, nr = 0;
 
-	if (walk->skip && walk->skip(page))
-		return;
 	if (!folio_try_get(folio)) {
-		/* Text has no file, and no other page can get one meanwhile. */
-		if (unmapped_page(page) && unmapped_page_used(page))
-			add_page(walk->consumers, "no_file");
-		return;
+		count_unreferenced(walk, page);
+		return 1;
 	}
 
+	if (page_folio(page) == folio)
+		nr = min(max, folio_nr_pages(folio) -
+			      folio_page_idx(folio, page));
 	scoped_guard(rcu)
-		if (unmapped_page(page))
-			add_page(walk->consumers, consumer_name(folio, page));
+		for (i = 0; i < nr; i++)
+			count_page(walk, page + i,
+				   consumer_name(folio, page + i));
 	folio_put(folio);
+	return nr;
 }
 
 static void count_area(unsigned long pfn, unsigned long end, void *data)
 {
-	for (; pfn < end; pfn++)
-		count_page(data, pfn_to_page(pfn));
+	while (pfn < end)
+		pfn += count_folio(data, pfn_to_page(pfn), end - pfn);
 }
 
 /* The span of a zone may have memory of another one in it. */
@@ -138,8 +160,8 @@ static bool has_unmapped_pages(const struct zone *zone, unsigned long pfn)
 }
 
 /*
- * Call @area for each pageblock that has pages of the allocator. The zone's first
- * and last pageblock may not be in it as a whole.
+ * Call @area for each pageblock that has pages of the allocator, until the task is
+ * killed. The zone's first and last pageblock may not be in it as a whole.
  */
 static void walk_zone(const struct zone *zone,
 		      void (*area)(unsigned long pfn, unsigned long end,
@@ -148,7 +170,8 @@ static void walk_zone(const struct zone *zone,
 {
 	unsigned long pfn = zone->zone_start_pfn, end;
 
-	for (; pfn < zone_end_pfn(zone); pfn = end) {
+	for (; pfn < zone_end_pfn(zone) && !fatal_signal_pending(current);
+	     pfn = end) {
 		end = min(pageblock_end_pfn(pfn), zone_end_pfn(zone));
 		if (has_unmapped_pages(zone, pfn))
 			area(pfn, end, data);
@@ -364,6 +387,9 @@ static void show_vmaps(struct seq_file *m)
 		   atomic_long_read(&unmapped_vmap_flushes));
 }
 
+/* Length of a line, at most. */
+#define MAX_LINE 128
+
 static int unmapped_alloc_show(struct seq_file *m, void *v)
 {
 	int i;
@@ -408,7 +434,24 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 	show_consumers(m);
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(unmapped_alloc);
+
+/* If the buffer is too small, seq_file does it all again with a larger one. */
+static int unmapped_alloc_open(struct inode *inode, struct file *file)
+{
+	size_t caches = num_online_nodes() * UNMAPPED_NR_ZONES;
+	size_t lines = 64 + caches * (8 + num_possible_cpus());
+
+	return single_open_size(file, unmapped_alloc_show, NULL,
+				PAGE_ALIGN(lines * MAX_LINE));
+}
+
+static const struct file_operations unmapped_alloc_fops = {
+	.owner		= THIS_MODULE,
+	.open		= unmapped_alloc_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
 
 /**
  * unmapped_alloc_show_mem() - print a line for each node for show_mem()

@@ -12,9 +12,12 @@
  * reference. A page that entered the cache while profiling was off has none
  * either, and gets one when it is freed the next time.
  *
- * As for the page allocator, what is allocated or freed while profiling is off
- * is not charged or uncharged. A reference from before is uncharged when its
- * page is used the next time while profiling is on, or given back.
+ * While profiling is off, nothing is charged, but what was charged before is
+ * uncharged when its pages are handed out or come back: a reference that outlives
+ * its chunk would later be taken for that of another, larger one.
+ *
+ * The page allocator leaves the references of pages that are freed while
+ * profiling is off, and later ignores all but that of a chunk's first page.
  */
 
 #include <linux/alloc_tag.h>
@@ -86,6 +89,28 @@ void __unmapped_tag_free(struct page *page, unsigned int order)
 }
 
 /**
+ * unmapped_tag_enter() - charge the pages of a new chunk to the cache
+ * @page: first page of a chunk from the page allocator, which is charged as a
+ *	single allocation. References of the other pages are old ones.
+ * @order: order of the chunk.
+ *
+ * Context: Any context.
+ */
+void unmapped_tag_enter(struct page *page, unsigned int order)
+{
+	bool enabled = mem_alloc_profiling_enabled();
+	unsigned int nr = 1U << order;
+	unsigned long i;
+
+	if (!enabled && !static_branch_unlikely(&mem_profiling_switched))
+		return;
+
+	for (i = 0; i < nr; i++)
+		pgalloc_tag_move(page + i, enabled && !i ? nr : 0,
+				 unmapped_cache(), enabled);
+}
+
+/**
  * __unmapped_tag_free_page() - charge a single page to the cache
  * @page: the page.
  *
@@ -98,7 +123,7 @@ void __unmapped_tag_free_page(struct page *page)
 
 /**
  * __unmapped_tag_lose() - uncharge a chunk that is lost, or given back
- * @page: first page of a free chunk, or of one from the page allocator.
+ * @page: first page of a chunk of the allocator.
  * @order: order of the chunk.
  *
  * Context: Any context. Profiling is enabled, or was.
@@ -125,7 +150,7 @@ void __unmapped_tag_lose(struct page *page, unsigned int order)
 void unmapped_check_out(struct page *page, unsigned int order)
 {
 	page_free_account(page, order);
-	unmapped_tag_free(page, order);
+	unmapped_tag_enter(page, order);
 }
 
 /**
@@ -141,7 +166,7 @@ void unmapped_check_in(struct page *page, unsigned int order)
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 	if (mem_alloc_profiling_enabled())
 		charge_chunk(page, order, unmapped_cache());
-	else if (!mem_alloc_profiling_permanently_disabled())
+	else if (static_branch_unlikely(&mem_profiling_switched))
 		/* The page allocator knows nothing of a reference per page. */
 		__unmapped_tag_lose(page, order);
 #endif

@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import pathlib
+import re
 import selectors
 import shutil
 import socket
@@ -162,7 +163,7 @@ class Machine:
             selector.register(port, selectors.EVENT_READ)
             while qemu.poll() is None:
                 if time.monotonic() > deadline:
-                    raise VMError(f"the VM was not done after {timeout} seconds")
+                    raise VMError(f"the VM was not done after {timeout} seconds\n{self._where(qemu)}")
                 if not selector.select(0.2):
                     continue
                 data = port.recv(65536)
@@ -209,6 +210,7 @@ class Machine:
         """Tell QEMU to do something. Each call is its name and its arguments.
         Returns what the last one does."""
         with self._connect(qemu, self.dir / "qmp.sock") as port, port.makefile("rw") as qmp:
+            port.settimeout(60)
             qmp.readline()
             for name, arguments in (("qmp_capabilities", {}), *calls):
                 json.dump({"execute": name, "arguments": arguments}, qmp)
@@ -221,6 +223,19 @@ class Machine:
                     if "error" in reply:
                         raise VMError(f"QMP {name}: {reply['error']['desc']}")
         return reply["return"]
+
+    def _where(self, qemu):
+        """What the CPUs of a VM that hangs do: registers and interrupts, twice."""
+        seen = []
+        try:
+            for command in ("info registers -a", "info lapic", "info pic") * 2:
+                seen.append(f"{command}\n" + self.qmp(qemu, (
+                    "human-monitor-command", {"command-line": command})))
+        except OSError:
+            return "QEMU does not answer either"
+        (self.dir / "state.log").write_text("\n".join(seen))
+        lines = [line.strip() for line in "\n".join(seen).splitlines() if re.match(r"[RE]IP=", line)]
+        return "\n".join(["The CPUs, and what else QEMU knows of them, are in state.log beside the console:", *lines])
 
     def count_secrets(self, qemu):
         """How many secrets are anywhere in the VM's memory? (QMP pmemsave)"""

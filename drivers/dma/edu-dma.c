@@ -19,6 +19,9 @@
  *   the tasklet or the watchdog ends this state.
  * - edu_dma::desc: the descriptor that the next or the running transfer belongs
  *   to. NULL while a transfer runs whose descriptor was terminated.
+ * - edu_dma::stopped: the latter. Its memory is in use until the transfer ends.
+ * - edu_dma::asleep: the system sleeps, or a hibernation image is made. Nothing is
+ *   started meanwhile. What the device has in its buffer may be gone after that.
  * - edu_dma::dead: the device is being unbound, is gone, or hangs. Nothing is
  *   started any more; if nothing is running either, registers are not accessed.
  */
@@ -28,10 +31,12 @@
 #include <linux/dmaengine.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/iopoll.h>
 #include <linux/jiffies.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pm.h>
 #include <linux/slab.h>
 #include <linux/timer.h>
 #include <linux/wait.h>
@@ -60,6 +65,7 @@
 
 /* Ten times as long as a transfer takes. */
 #define EDU_WATCHDOG		(1 * HZ)
+#define EDU_WATCHDOG_US		(1 * USEC_PER_SEC)
 
 static unsigned int dma_bits = 28;
 module_param(dma_bits, uint, 0444);
@@ -91,9 +97,11 @@ struct edu_dma_desc {
  * @pdev: the PCI device.
  * @bar: the registers; gone after the device was unbound.
  * @desc: current descriptor, see above.
+ * @stopped: see above.
  * @running: see above.
  * @dead: see above.
- * @idle: waits for @running to end.
+ * @asleep: see above.
+ * @idle: waits for @running or @stopped to end.
  * @task: goes on after a transfer.
  * @watchdog: in case that no interrupt comes.
  */
@@ -103,8 +111,10 @@ struct edu_dma {
 	struct pci_dev *pdev;
 	void __iomem *bar;
 	struct edu_dma_desc *desc;
+	struct edu_dma_desc *stopped;
 	bool running;
 	bool dead;
+	bool asleep;
 	wait_queue_head_t idle;
 	struct tasklet_struct task;
 	struct timer_list watchdog;
@@ -158,7 +168,7 @@ static void edu_dma_start_next(struct edu_dma *edu)
 
 	lockdep_assert_held(&edu->vc.lock);
 
-	if (edu->running || edu->dead)
+	if (edu->running || edu->dead || edu->asleep)
 		return;
 
 	if (!edu->desc) {
@@ -179,6 +189,18 @@ static void edu_dma_finish(struct edu_dma_desc *desc,
 	vchan_cookie_complete(&desc->vd);
 }
 
+/* No transfer is running: whoever waits for that frees the descriptor. */
+static void edu_dma_end(struct edu_dma *edu)
+{
+	lockdep_assert_held(&edu->vc.lock);
+
+	edu->running = false;
+	if (edu->stopped)
+		vchan_terminate_vdesc(&edu->stopped->vd);
+	edu->stopped = NULL;
+	wake_up_all(&edu->idle);
+}
+
 /* The current transfer has ended: go on with the next one. */
 static void edu_dma_advance(struct edu_dma *edu)
 {
@@ -186,7 +208,7 @@ static void edu_dma_advance(struct edu_dma *edu)
 
 	lockdep_assert_held(&edu->vc.lock);
 
-	edu->running = false;
+	edu_dma_end(edu);
 	if (desc) {
 		if (desc->loaded)
 			desc->done += edu_chunk(desc);
@@ -197,8 +219,6 @@ static void edu_dma_advance(struct edu_dma *edu)
 		}
 	}
 	edu_dma_start_next(edu);
-	if (!edu->running)
-		wake_up_all(&edu->idle);
 }
 
 /*
@@ -213,7 +233,7 @@ static void edu_dma_abort(struct edu_dma *edu)
 	lockdep_assert_held(&edu->vc.lock);
 
 	edu->dead = true;
-	edu->running = false;
+	edu_dma_end(edu);
 	if (edu->desc)
 		list_add_tail(&edu->desc->vd.node, &head);
 	edu->desc = NULL;
@@ -223,7 +243,6 @@ static void edu_dma_abort(struct edu_dma *edu)
 		list_del(&vd->node);
 		edu_dma_finish(to_edu_desc(vd), DMA_TRANS_ABORTED);
 	}
-	wake_up_all(&edu->idle);
 }
 
 /* Does the device say that the transfer has ended? Aborts if it is gone. */
@@ -371,8 +390,9 @@ static int edu_dma_terminate_all(struct dma_chan *chan)
 
 	scoped_guard(spinlock_irqsave, &edu->vc.lock) {
 		vchan_get_all_descriptors(&edu->vc, &head);
-		/* Its memory is in use: freed by vchan_synchronize(). */
-		if (edu->desc)
+		if (edu->running && edu->desc)
+			edu->stopped = edu->desc;
+		else if (edu->desc)
 			vchan_terminate_vdesc(&edu->desc->vd);
 		edu->desc = NULL;
 	}
@@ -386,12 +406,18 @@ static bool edu_dma_is_idle(struct edu_dma *edu)
 	return !edu->running;
 }
 
-/* The watchdog bounds the wait. */
+static bool edu_dma_is_stopping(struct edu_dma *edu)
+{
+	guard(spinlock_irqsave)(&edu->vc.lock);
+	return edu->stopped;
+}
+
+/* Waits for one transfer at most, which the watchdog ends. */
 static void edu_dma_synchronize(struct dma_chan *chan)
 {
 	struct edu_dma *edu = to_edu_dma(chan);
 
-	wait_event(edu->idle, edu_dma_is_idle(edu));
+	wait_event(edu->idle, !edu_dma_is_stopping(edu));
 	vchan_synchronize(&edu->vc);
 }
 
@@ -455,6 +481,7 @@ static struct edu_dma *edu_dma_create(struct pci_dev *pdev, void __iomem *bar)
 static void __iomem *edu_dma_enable(struct pci_dev *pdev)
 {
 	void __iomem *bar;
+	u64 cmd;
 	int err;
 
 	err = pcim_enable_device(pdev);
@@ -474,6 +501,14 @@ static void __iomem *edu_dma_enable(struct pci_dev *pdev)
 
 	/* One segment is as long as a client likes. */
 	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+
+	/* A former driver's transfer must not get access to memory now. */
+	err = readq_poll_timeout(bar + EDU_REG_DMA_CMD, cmd,
+				 !(cmd & EDU_DMA_CMD_RUN), USEC_PER_MSEC,
+				 EDU_WATCHDOG_US);
+	if (err)
+		return IOMEM_ERR_PTR(-EBUSY);
+
 	pci_set_master(pdev);
 	return bar;
 }
@@ -544,6 +579,30 @@ static void edu_dma_remove(struct pci_dev *pdev)
 	dma_async_device_unregister(&edu->ddev);
 }
 
+static int edu_dma_suspend(struct device *dev)
+{
+	struct edu_dma *edu = dev_get_drvdata(dev);
+
+	scoped_guard(spinlock_irqsave, &edu->vc.lock)
+		edu->asleep = true;
+	wait_event(edu->idle, edu_dma_is_idle(edu));
+	return 0;
+}
+
+static int edu_dma_resume(struct device *dev)
+{
+	struct edu_dma *edu = dev_get_drvdata(dev);
+
+	guard(spinlock_irqsave)(&edu->vc.lock);
+	edu->asleep = false;
+	if (edu->desc)
+		edu->desc->loaded = false;
+	edu_dma_start_next(edu);
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(edu_dma_pm, edu_dma_suspend, edu_dma_resume);
+
 static const struct pci_device_id edu_dma_ids[] = {
 	{ PCI_DEVICE(EDU_VENDOR_ID, EDU_DEVICE_ID) },
 	{ }
@@ -555,6 +614,7 @@ static struct pci_driver edu_dma_driver = {
 	.id_table = edu_dma_ids,
 	.probe = edu_dma_probe,
 	.remove = edu_dma_remove,
+	.driver.pm = pm_sleep_ptr(&edu_dma_pm),
 };
 module_pci_driver(edu_dma_driver);
 

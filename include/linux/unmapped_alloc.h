@@ -8,6 +8,7 @@
 #define _LINUX_UNMAPPED_ALLOC_H
 
 #include <linux/alloc_tag.h>
+#include <linux/export.h>
 #include <linux/gfp_types.h>
 #include <linux/nodemask_types.h>
 #include <linux/types.h>
@@ -17,6 +18,14 @@ struct folio;
 struct mempolicy;
 struct page;
 struct vm_area_struct;
+
+/* These change what text is: for nobody but the test, and only with it. */
+#if IS_ENABLED(CONFIG_UNMAPPED_ALLOC_KUNIT_TEST)
+#define EXPORT_SYMBOL_FOR_UNMAPPED_TEST(symbol)				\
+	EXPORT_SYMBOL_FOR_MODULES(symbol, "unmapped_alloc_kunit")
+#else
+#define EXPORT_SYMBOL_FOR_UNMAPPED_TEST(symbol)
+#endif
 
 #ifdef CONFIG_UNMAPPED_ALLOC
 
@@ -480,6 +489,15 @@ void unmapped_image_allow(struct page *page, unsigned int order);
 void unmapped_image_deny(struct page *page, unsigned int order);
 
 /**
+ * unmapped_image_allowed() - may an unmapped page be in an image?
+ * @page: a page in use for which unmapped_page() is true.
+ *
+ * Context: Any context.
+ * Return: whether its consumer called unmapped_image_allow().
+ */
+bool unmapped_image_allowed(const struct page *page);
+
+/**
  * unmapped_image_prepare() - prepare for a hibernation image
  *
  * Empties the cache if unmapped_image_check() allows that, including the free part
@@ -659,6 +677,11 @@ static inline void unmapped_image_allow(struct page *page, unsigned int order)
 
 static inline void unmapped_image_deny(struct page *page, unsigned int order)
 {
+}
+
+static inline bool unmapped_image_allowed(const struct page *page)
+{
+	return true;
 }
 
 static inline int unmapped_image_prepare(void)

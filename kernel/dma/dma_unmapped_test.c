@@ -47,13 +47,15 @@ static DEFINE_MUTEX(copy_mutex);
 /**
  * struct dut_buffer - the buffer of an open file
  * @lock: protects all of it, but not from mmap().
+ * @cookie_lock: nests in @lock and in mmap_lock; protects the rest from mmap().
  * @cookie: from dma_alloc_attrs(); NULL if there is none.
  * @dma_addr: its address for the device.
  * @size: in bytes.
  * @attrs: its attributes.
  */
 struct dut_buffer {
-	struct mutex lock;	/* see above */
+	struct mutex lock;		/* see above */
+	struct mutex cookie_lock;	/* see above */
 	void *cookie;
 	dma_addr_t dma_addr;
 	size_t size;
@@ -84,6 +86,8 @@ static int alloc_buffer(struct dut_buffer *buf, const struct dut_alloc *arg)
 	if (!arg->size)
 		return -EINVAL;
 
+	guard(mutex)(&buf->cookie_lock);
+
 	buf->size = arg->size;
 	buf->attrs = attrs_of(arg->flags);
 	buf->cookie = dma_alloc_attrs(dev, buf->size, &buf->dma_addr,
@@ -99,6 +103,8 @@ static int free_buffer(struct dut_buffer *buf)
 
 	if (!buf->cookie)
 		return -ENOENT;
+
+	guard(mutex)(&buf->cookie_lock);
 	dma_free_attrs(dev, buf->size, buf->cookie, buf->dma_addr, buf->attrs);
 	buf->cookie = NULL;
 	return 0;
@@ -376,7 +382,8 @@ static int dut_mmap(struct file *file, struct vm_area_struct *vma)
 	struct dut_buffer *buf = file->private_data;
 
 	/* Not @lock: copies to and from user space take mmap_lock under it. */
-	if (!READ_ONCE(buf->cookie))
+	guard(mutex)(&buf->cookie_lock);
+	if (!buf->cookie)
 		return -ENOENT;
 	return dma_mmap_attrs(dev, vma, buf->cookie, buf->dma_addr, buf->size,
 			      buf->attrs);
@@ -390,6 +397,7 @@ static int dut_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 
 	mutex_init(&buf->lock);
+	mutex_init(&buf->cookie_lock);
 	file->private_data = buf;
 	return 0;
 }
@@ -436,10 +444,12 @@ static int __init dut_init(void)
 	if (!chan)
 		return -ENODEV;
 
-	dev = chan->device->dev;
+	dev = get_device(chan->device->dev);
 	err = misc_register(&dut_misc);
-	if (err)
+	if (err) {
+		put_device(dev);
 		dma_release_channel(chan);
+	}
 	return err;
 }
 module_init(dut_init);
@@ -447,6 +457,7 @@ module_init(dut_init);
 static void __exit dut_exit(void)
 {
 	misc_deregister(&dut_misc);
+	put_device(dev);
 	dma_release_channel(chan);
 }
 module_exit(dut_exit);

@@ -59,6 +59,15 @@ static bool is_required(unsigned long attrs)
 	return attrs & DMA_ATTR_REQUIRE_UNMAPPED;
 }
 
+static struct page *alloc_chunk(struct device *dev, gfp_t gfp,
+				unsigned long attrs, unsigned int order)
+{
+	int nid = dev_to_node(dev);
+
+	return is_required(attrs) ? unmapped_pages_alloc_node(gfp, order, nid) :
+				    unmapped_pages_alloc_spare(gfp, order, nid);
+}
+
 /**
  * dma_unmapped_alloc() - allocate contiguous pages for a buffer
  * @dev: the device.
@@ -80,10 +89,7 @@ struct page *dma_unmapped_alloc(struct device *dev, unsigned int order,
 
 	/* As a compound page, a reference to any page of it keeps all. */
 	gfp = unmapped_gfp(gfp, attrs) | __GFP_COMP;
-	if (is_required(attrs))
-		page = unmapped_pages_alloc_node(gfp, order, dev_to_node(dev));
-	else
-		page = unmapped_pages_alloc_spare(gfp, order, dev_to_node(dev));
+	page = alloc_chunk(dev, gfp, attrs, order);
 	if (!page)
 		return NULL;
 
@@ -107,6 +113,37 @@ void dma_unmapped_free(struct page *page, unsigned int order)
 	unmapped_pages_free(page, order);
 }
 
+static unsigned int alloc_singles(struct device *dev, gfp_t gfp,
+				  unsigned long attrs, unsigned int nr_pages,
+				  struct page **pages)
+{
+	int nid = dev_to_node(dev);
+
+	return is_required(attrs) ?
+	       unmapped_pages_alloc_bulk(gfp, nid, NULL, nr_pages, pages) :
+	       unmapped_pages_alloc_bulk_spare(gfp, nid, nr_pages, pages);
+}
+
+/* Large ones, which an IOMMU can map by one entry each, as long as there are any. */
+static unsigned int alloc_large(struct device *dev, gfp_t gfp,
+				unsigned long attrs, unsigned int nr_pages,
+				struct page **pages)
+{
+	unsigned int got = 0, i;
+	struct page *page;
+
+	gfp |= __GFP_NORETRY | __GFP_NOWARN;
+	while (nr_pages - got >= 1U << PMD_ORDER) {
+		page = alloc_chunk(dev, gfp, attrs, PMD_ORDER);
+		if (!page)
+			break;
+		split_page(page, PMD_ORDER);
+		for (i = 0; i < 1U << PMD_ORDER; i++)
+			pages[got++] = page + i;
+	}
+	return got;
+}
+
 /**
  * dma_unmapped_alloc_bulk() - allocate single pages for a buffer
  * @dev: the device.
@@ -121,17 +158,16 @@ void dma_unmapped_free(struct page *page, unsigned int order)
 bool dma_unmapped_alloc_bulk(struct device *dev, gfp_t gfp, unsigned long attrs,
 			     unsigned int nr_pages, struct page **pages)
 {
-	int nid = dev_to_node(dev);
 	unsigned int i, got;
 
 	if (!can_be_unmapped(dev))
 		return false;
 
 	gfp = unmapped_gfp(gfp, attrs);
-	if (is_required(attrs))
-		got = unmapped_pages_alloc_bulk(gfp, nid, NULL, nr_pages, pages);
-	else
-		got = unmapped_pages_alloc_bulk_spare(gfp, nid, nr_pages, pages);
+	got = alloc_large(dev, gfp, attrs, nr_pages, pages);
+	if (got < nr_pages)
+		got += alloc_singles(dev, gfp, attrs, nr_pages - got,
+				     pages + got);
 	if (got < nr_pages) {
 		release_pages(pages, got);
 		return false;

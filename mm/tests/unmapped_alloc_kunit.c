@@ -25,6 +25,7 @@
 #include <linux/page-isolation.h>
 #include <linux/page_reporting.h>
 #include <linux/pagemap.h>
+#include <linux/pgalloc_tag.h>
 #include <linux/prandom.h>
 #include <linux/scatterlist.h>
 #include <linux/sched/mm.h>
@@ -1127,13 +1128,22 @@ static void unmapped_test_fragment(struct kunit *test)
 }
 
 /* Reclaim must not call this. */
-static void fail_collapse(struct page **pages, unsigned int nr)
+static bool fail_collapse(struct page **pages, unsigned int nr)
 {
 	KUNIT_FAIL(kunit_get_current_test(), "init_mm's mmap_lock in reclaim");
+	return false;
 }
 
-/* Memory released by reclaim gets its large entry back, a little later. */
-static void unmapped_test_collapse_late(struct kunit *test)
+/* Somebody else has the lock. */
+static bool busy_collapse(struct page **pages, unsigned int nr)
+{
+	return false;
+}
+
+/* The stub is for this thread only, not for the work item. */
+static void collapse_late(struct kunit *test,
+			  bool (*now)(struct page **pages, unsigned int nr),
+			  bool reclaim)
 {
 	struct page *area = alloc_pages(GFP_KERNEL | __GFP_ZERO, PMD_ORDER);
 	unsigned int before, noreclaim;
@@ -1150,15 +1160,26 @@ static void unmapped_test_collapse_late(struct kunit *test)
 		kunit_skip(test, "no large entries to look at");
 	KUNIT_EXPECT_EQ(test, direct_map_level(area), 1);
 
-	/* The stub is for this thread only, not for the work item. */
-	kunit_activate_static_stub(test, unmapped_collapse_now,
-				   fail_collapse);
-	noreclaim = memalloc_noreclaim_save();
+	kunit_activate_static_stub(test, unmapped_collapse_now, now);
+	if (reclaim)
+		noreclaim = memalloc_noreclaim_save();
 	KUNIT_EXPECT_EQ(test, drain_all(), 8);
-	memalloc_noreclaim_restore(noreclaim);
+	if (reclaim)
+		memalloc_noreclaim_restore(noreclaim);
 	expect_present(test, area, 3, true);
 	unmapped_collapse_wait();
 	KUNIT_EXPECT_GE(test, direct_map_level(area), before);
+}
+
+/* Memory released by reclaim gets its large entry back, a little later. */
+static void unmapped_test_collapse_late(struct kunit *test)
+{
+	collapse_late(test, fail_collapse, true);
+}
+
+static void unmapped_test_collapse_busy(struct kunit *test)
+{
+	collapse_late(test, busy_collapse, false);
 }
 
 static int compare_pages(const void *a, const void *b)
@@ -1204,7 +1225,7 @@ static void unmapped_test_collapse_own_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, direct_map_level(area[1]), 1);
 	KUNIT_EXPECT_GE(test, direct_map_level(area[2]), 2);
 
-	unmapped_collapse_now(&area[1], 1);
+	KUNIT_EXPECT_TRUE(test, unmapped_collapse_now(&area[1], 1));
 	__free_pages(area[1], PMD_ORDER);
 }
 
@@ -3891,6 +3912,14 @@ static struct alloc_tag *other_consumer(void)
 	return &tag;
 }
 
+/* One that stays charged for pages that it does not have any more. */
+static struct alloc_tag *stale_consumer(void)
+{
+	DEFINE_ALLOC_TAG(tag);
+
+	return &tag;
+}
+
 static struct page *alloc_tagged(struct alloc_tag *tag, gfp_t gfp,
 				 unsigned int order)
 {
@@ -4100,8 +4129,10 @@ static void unmapped_test_tag_lost_block(struct kunit *test)
 	expect_cache_charged(test);
 }
 
+/* As writing to vm.mem_profiling does. */
 static void switch_profiling(bool on)
 {
+	static_branch_enable(&mem_profiling_switched);
 	if (on)
 		static_branch_enable(&mem_alloc_profiling_key);
 	else
@@ -4162,7 +4193,7 @@ static void unmapped_test_tag_switched_off(struct kunit *test)
 	__free_page(page);
 	KUNIT_EXPECT_PTR_EQ(test, alloc_tagged(other_consumer(), GFP_KERNEL, 0),
 			    page);
-	/* Its pages had a reference each in the cache, and keep it. */
+	/* Its pages had a reference each in the cache. */
 	high = alloc_tagged(other_consumer(), GFP_KERNEL, 4);
 	KUNIT_ASSERT_NOT_NULL(test, high);
 	switch_profiling(true);
@@ -4172,6 +4203,97 @@ static void unmapped_test_tag_switched_off(struct kunit *test)
 	expect_charged(test, other_consumer(), 0, 0);
 	expect_cache_charged(test);
 
+	drain_all();
+	expect_cache_charged(test);
+	switch_profiling(was_on);
+}
+
+/* What is freed while profiling is off is not charged to its consumer later. */
+static void unmapped_test_tag_freed_off(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+	struct page *page;
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	switch_profiling(true);
+	page = alloc_tagged(consumer(), GFP_KERNEL, 4);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	switch_profiling(false);
+	__free_pages(page, 4);
+	switch_profiling(true);
+	expect_charged(test, consumer(), 0, 0);
+	drain_all();
+	expect_cache_charged(test);
+	switch_profiling(was_on);
+}
+
+/* A page's old reference must not be taken for that of a larger chunk. */
+static void unmapped_test_tag_grown(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+	struct page *page, *block;
+	unsigned int nr = 0;
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	/* Its pages have no references. */
+	switch_profiling(false);
+	block = alloc_or_fail(test, PMD_ORDER);
+	__free_pages(block, PMD_ORDER);
+
+	/* But the first one has, and those that came before it. */
+	switch_profiling(true);
+	do {
+		page = alloc_tagged(consumer(), GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		ctl.kept[nr++] = page;
+	} while (page != block && nr < ARRAY_SIZE(ctl.kept));
+	KUNIT_EXPECT_PTR_EQ(test, page, block);
+	switch_profiling(false);
+	release_pages(ctl.kept, nr);
+	drain_pcps();
+	page = alloc_or_fail(test, PMD_ORDER);
+	KUNIT_EXPECT_PTR_EQ(test, page, block);
+	switch_profiling(true);
+
+	__free_pages(page, PMD_ORDER);
+	expect_charged(test, consumer(), 0, 0);
+	expect_cache_charged(test);
+	drain_all();
+	expect_cache_charged(test);
+	switch_profiling(was_on);
+}
+
+/* What the page allocator did not uncharge is nothing of the cache's. */
+static void unmapped_test_tag_entered(struct kunit *test)
+{
+	bool was_on = mem_alloc_profiling_enabled();
+	struct alloc_tag_counters before;
+	struct page *area;
+	unsigned int i;
+
+	needs_profiling(test);
+	if (IS_ENABLED(CONFIG_MEM_ALLOC_PROFILING_DEBUG))
+		kunit_skip(test, "can't be switched off");
+
+	switch_profiling(true);
+	area = alloc_hooks_tag(other_consumer(),
+			       alloc_pages_noprof(GFP_KERNEL, PMD_ORDER));
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	before = alloc_tag_read(stale_consumer());
+	for (i = 1; i < UNMAPPED_BLOCK_PAGES; i++)
+		pgalloc_tag_move(area + i, 0, stale_consumer(), 1);
+	use_area(test, area, UNMAPPED_BLOCK_PAGES);
+	__free_page(alloc_tagged(consumer(), GFP_KERNEL, 0));
+	expect_charged(test, other_consumer(), 0, 0);
+	expect_cache_charged(test);
+	KUNIT_EXPECT_EQ(test, alloc_tag_read(stale_consumer()).bytes,
+			before.bytes + (UNMAPPED_BLOCK_PAGES - 1) * PAGE_SIZE);
 	drain_all();
 	expect_cache_charged(test);
 	switch_profiling(was_on);
@@ -4413,6 +4535,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_no_stale_translation),
 	KUNIT_CASE(unmapped_test_fragment),
 	KUNIT_CASE(unmapped_test_collapse_late),
+	KUNIT_CASE(unmapped_test_collapse_busy),
 	KUNIT_CASE(unmapped_test_collapse_own_only),
 	KUNIT_CASE(unmapped_test_collapse_regions),
 	KUNIT_CASE(unmapped_test_fragments_become_block),
@@ -4530,6 +4653,9 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(unmapped_test_tag_lost_block),
 	KUNIT_CASE(unmapped_test_tag_switched_on),
 	KUNIT_CASE(unmapped_test_tag_switched_off),
+	KUNIT_CASE(unmapped_test_tag_freed_off),
+	KUNIT_CASE(unmapped_test_tag_grown),
+	KUNIT_CASE(unmapped_test_tag_entered),
 	KUNIT_CASE(unmapped_test_tag_given_back),
 	KUNIT_CASE(unmapped_test_tag_load),
 #endif

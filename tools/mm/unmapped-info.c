@@ -326,7 +326,8 @@ static void parse_options(int argc, char **argv)
 	}
 }
 
-static void show(void)
+/* Returns false if the output can't be written. */
+static bool show(void)
 {
 	const bool terminal = isatty(STDOUT_FILENO);
 
@@ -340,7 +341,7 @@ static void show(void)
 		if (interval && !terminal)
 			putchar('\n');
 	}
-	fflush(stdout);
+	return !fflush(stdout) && !ferror(stdout);
 }
 
 int main(int argc, char **argv)
@@ -354,7 +355,10 @@ int main(int argc, char **argv)
 			fprintf(stderr, "unmapped-info: %s\n", error);
 			return 1;
 		}
-		show();
+		if (!show()) {
+			perror("unmapped-info");
+			return 1;
+		}
 		sleep(interval);
 	} while (interval);
 	return 0;
