@@ -187,6 +187,57 @@ static void dma_unmapped_test_no_reclaim(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nr_reclaims, 0);
 }
 
+static struct page *source_without_blocks(gfp_t gfp, unsigned int order,
+					  int nid, nodemask_t *nodemask)
+{
+	struct page *page = NULL;
+
+	if (order < PMD_ORDER)
+		page = alloc_pages_node(nid, gfp, order);
+	if (page)
+		set_page_count(page, 0);
+	return page;
+}
+
+/* Nor is the direct map split. */
+static void dma_unmapped_test_no_split(struct kunit *test)
+{
+	struct device *dev = device_with_mask(test, DMA_BIT_MASK(64));
+
+	drain_all();
+	kunit_activate_static_stub(test, unmapped_source_alloc,
+				   source_without_blocks);
+	expect_alloc(test, dev, SZ_64K, GFP_KERNEL, HINT, false);
+	expect_alloc(test, dev, SZ_64K, GFP_KERNEL, REQUIRE, true);
+	kunit_deactivate_static_stub(test, unmapped_source_alloc);
+	drain_all();
+}
+
+#define BULK_PAGES	(2 * (1U << PMD_ORDER) + 3)
+
+/* What an IOMMU maps is in large chunks, as far as it goes. */
+static void dma_unmapped_test_large_chunks(struct kunit *test)
+{
+	struct device *dev = device_with_mask(test, DMA_BIT_MASK(64));
+	struct page **pages = kunit_kcalloc(test, BULK_PAGES, sizeof(*pages),
+					    GFP_KERNEL);
+	unsigned int i, nr = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_TRUE(test, dma_unmapped_alloc_bulk(dev, GFP_KERNEL, HINT,
+							BULK_PAGES, pages));
+	for (i = 0; i < 2U << PMD_ORDER; i++)
+		nr += pages[i] == pages[ALIGN_DOWN(i, 1U << PMD_ORDER)] +
+				  i % (1U << PMD_ORDER);
+	KUNIT_EXPECT_EQ(test, nr, 2U << PMD_ORDER);
+	for (i = 0; i < 2U << PMD_ORDER; i += 1U << PMD_ORDER)
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(page_to_pfn(pages[i]),
+						   1U << PMD_ORDER));
+	for (i = 0; i < BULK_PAGES; i++)
+		KUNIT_EXPECT_TRUE(test, unmapped_page(pages[i]));
+	dma_unmapped_free_bulk(pages, BULK_PAGES);
+}
+
 /* A caller that can't sleep gets what is cached. */
 static void dma_unmapped_test_atomic(struct kunit *test)
 {
@@ -316,6 +367,8 @@ static struct kunit_case dma_unmapped_cases[] = {
 	KUNIT_CASE(dma_unmapped_test_cleared),
 	KUNIT_CASE(dma_unmapped_test_no_memory),
 	KUNIT_CASE(dma_unmapped_test_no_reclaim),
+	KUNIT_CASE(dma_unmapped_test_no_split),
+	KUNIT_CASE(dma_unmapped_test_large_chunks),
 	KUNIT_CASE(dma_unmapped_test_atomic),
 #ifdef CONFIG_DMA_CMA
 	KUNIT_CASE(dma_unmapped_test_own_cma),

@@ -23,6 +23,8 @@
 #include <linux/seq_file.h>
 #include <linux/unmapped_alloc.h>
 
+#include <kunit/visibility.h>
+
 /* Pages in unmapped buffers that were not freed yet. */
 static atomic_long_t nr_pages_used;
 /* Buffers without a kernel mapping that are ordinary memory. */
@@ -179,6 +181,7 @@ bool dma_unmapped_alloc_bulk(struct device *dev, gfp_t gfp, unsigned long attrs,
 	atomic_long_add(nr_pages, &nr_pages_used);
 	return true;
 }
+EXPORT_SYMBOL_IF_KUNIT(dma_unmapped_alloc_bulk);
 
 /**
  * dma_unmapped_free_bulk() - free single pages of a buffer
@@ -196,6 +199,7 @@ void dma_unmapped_free_bulk(struct page **pages, unsigned int nr_pages)
 		unmapped_image_deny(pages[i], 0);
 	release_pages(pages, nr_pages);
 }
+EXPORT_SYMBOL_IF_KUNIT(dma_unmapped_free_bulk);
 
 /**
  * dma_unmapped_missed() - count a buffer for which there are no unmapped pages
