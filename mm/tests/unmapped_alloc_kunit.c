@@ -1160,7 +1160,7 @@ static void collapse_late(struct kunit *test,
 		kunit_skip(test, "no large entries to look at");
 	KUNIT_EXPECT_EQ(test, direct_map_level(area), 1);
 
-	kunit_activate_static_stub(test, unmapped_collapse_now, now);
+	kunit_activate_static_stub(test, unmapped_collapse_now, *now);
 	if (reclaim)
 		noreclaim = memalloc_noreclaim_save();
 	KUNIT_EXPECT_EQ(test, drain_all(), 8);

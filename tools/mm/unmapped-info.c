@@ -19,6 +19,7 @@
 #define VMSTAT		"/proc/vmstat"
 #define ALLOCINFO	"/proc/allocinfo"
 #define DEBUGFS		"/sys/kernel/debug/unmapped_alloc"
+#define DMA_DEBUGFS	"/sys/kernel/debug/dma_unmapped"
 
 #define MAX_ITEMS	64
 #define MAX_NAME	128
@@ -129,6 +130,19 @@ static void debugfs_line(char *text)
 		add(CONSUMERS, name, pages * (sysconf(_SC_PAGESIZE) / 1024));
 }
 
+/* Buffers that could not be had, or not without the direct map. */
+static void dma_line(char *text)
+{
+	char name[MAX_NAME - sizeof("dma_")], full[MAX_NAME];
+	long long value;
+
+	if (sscanf(text, "%100s %lld", name, &value) != 2 ||
+	    !strcmp(name, "pages"))
+		return;
+	snprintf(full, sizeof(full), "dma_%s", name);
+	add(EVENTS, full, value);
+}
+
 /*
  * allocinfo does not say which pages are unmapped: show the call sites in files
  * of the allocator and of its users.
@@ -182,6 +196,7 @@ static const char *collect(void)
 		return "the kernel has no unmapped page allocator";
 	/* Only root may read these, and the kernel may be without. */
 	each_line(DEBUGFS, debugfs_line);
+	each_line(DMA_DEBUGFS, dma_line);
 	each_line(ALLOCINFO, allocinfo_line);
 	return NULL;
 }

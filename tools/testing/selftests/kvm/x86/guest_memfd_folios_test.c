@@ -655,7 +655,10 @@ static void wait_for_guest(struct target *t)
 		sched_yield();
 }
 
-/* Once the guest has come to it, the hole's pages have the mark. */
+/*
+ * Once the guest has come to it, the hole's pages have the mark. It may see the
+ * mark before the step, so a mark must also suit the step that it follows.
+ */
 static void tell_guest(struct target *t, enum race_step step, u64 mark)
 {
 	WRITE_ONCE(*guest_copy(t, &race_mark), mark);
@@ -670,7 +673,7 @@ static u64 race_punch(struct target *t, u64 round)
 
 	if (!t->mem) {
 		tell_guest(t, RACE_WRITE, round);
-		tell_guest(t, RACE_MAP, 0);
+		tell_guest(t, RACE_MAP, round);
 	}
 	punch(t, RACE_HOLE, RACE_HOLE_PAGES);
 	if (!t->mem)
@@ -699,7 +702,7 @@ static void test_race(struct target *t)
 
 		mark = race_punch(t, round);
 		tell_guest(t, RACE_CHECK, mark);
-		tell_guest(t, RACE_MAP, 0);
+		tell_guest(t, RACE_MAP, mark);
 	}
 	WRITE_ONCE(*guest_copy(t, &race_step), RACE_END);
 	kvm_pthread_join(thread, NULL);
