@@ -221,8 +221,11 @@ static void dma_unmapped_test_large_chunks(struct kunit *test)
 	struct device *dev = device_with_mask(test, DMA_BIT_MASK(64));
 	struct page **pages = kunit_kcalloc(test, BULK_PAGES, sizeof(*pages),
 					    GFP_KERNEL);
+	struct page *other = unmapped_pages_alloc(GFP_KERNEL, 0);
 	unsigned int i, nr = 0;
 
+	/* The rest of a block that is in use is there for single pages. */
+	KUNIT_ASSERT_NOT_NULL(test, other);
 	KUNIT_ASSERT_NOT_NULL(test, pages);
 	KUNIT_ASSERT_TRUE(test, dma_unmapped_alloc_bulk(dev, GFP_KERNEL, HINT,
 							BULK_PAGES, pages));
@@ -236,6 +239,7 @@ static void dma_unmapped_test_large_chunks(struct kunit *test)
 	for (i = 0; i < BULK_PAGES; i++)
 		KUNIT_EXPECT_TRUE(test, unmapped_page(pages[i]));
 	dma_unmapped_free_bulk(pages, BULK_PAGES);
+	unmapped_pages_free(other, 0);
 }
 
 /* A caller that can't sleep gets what is cached. */
