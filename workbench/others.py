@@ -12,7 +12,7 @@ import sys
 import console
 import vm
 from common import TOP, command
-from test.machines import KVM_BOOT
+from test.machines import KVM_TSC
 
 PAGE = TOP / "OTHERS.md"
 RESULTS = TOP / "build" / "others"
@@ -20,11 +20,11 @@ KERNELS = {"base": "untouched", "plain": "with the series"}
 # The exit status of a kselftest that has nothing to test, and those of timeout(1).
 SKIPPED, TIMED_OUT = 4, (124, 137)
 # What disk/others runs, each on a machine of its own: memory in MiB, and how
-# often a kernel is started there. Where KVM is used: see KVM_BOOT, and why there
+# often a kernel is started there. Where KVM is used: see KVM_TSC, and why there
 # is one CPU in group_guest().
 MACHINES = {"short": {"memory": 3072}, "text": {"memory": 2048}, "virtual": {"memory": 3072},
             "watched": {"memory": 2048}, "tools": {"memory": 2048}, "random": {"memory": 2048},
-            "guest": {"memory": 2048, "cpus": 1, "words": KVM_BOOT},
+            "guest": {"memory": 2048, "cpus": 1, "words": KVM_TSC},
             "hibernate": {"memory": 1024, "starts": 2},
             "crash": {"memory": 1024, "starts": 3, "words": "crashkernel=320M", "allow": ("oom", "crash")}}
 # What a test does not pass with one kernel or both, and why.
@@ -53,7 +53,7 @@ def boot(series, what, memory, cpus=2, starts=1, words=""):
     image = TOP / "build" / "disk" / series
     machine = vm.Machine(image, f"others-{series}-{what}", memory, cpus, initramfs="initrd.img", may_reboot=starts > 1,
                          append=f"others={what} systemd.wants=others.service {vm.DISK_WORDS} {words}",
-                         extra=vm.disks(image, keep=False))
+                         extra=vm.disks(image, keep=False), has_guests=what in ("guest", "virtual"))
     error = ""
     try:
         machine.run(3600, echo=lambda line: print(line, flush=True))

@@ -12,6 +12,7 @@ import json
 import mmap
 import os
 import pathlib
+import random
 import re
 import selectors
 import shutil
@@ -71,12 +72,13 @@ class Machine:
 
     def __init__(self, image, name, memory=1024, cpus=2, append="", model="max,+svm", extra=(),
                  initramfs="initramfs.cpio", share=False, accel="tcg,thread=single",
-                 host_root=False, panic_on_warn=True, may_reboot=False):
+                 host_root=False, panic_on_warn=True, may_reboot=False, has_guests=False):
         self.image = pathlib.Path(image)
         self.dir = TOP / "build" / "vm" / name
         self.memory, self.cpus, self.append = memory, cpus, append
         self.model, self.extra, self.initramfs = model, extra, initramfs
         self.accel, self.panic_on_warn, self.may_reboot = accel, panic_on_warn, may_reboot
+        self.has_guests = has_guests
         self.said, self.results, self.asked = [], {}, []
         self.done = False
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -134,6 +136,8 @@ class Machine:
         with open(self.dir / "qemu.log", "wb") as log:
             qemu = subprocess.Popen([str(word) for word in self.command()],
                                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if self.has_guests:
+            self._use_one_cpu(qemu)
         try:
             self._follow(qemu, time.monotonic() + timeout, timeout, answer, echo)
         finally:
@@ -142,6 +146,19 @@ class Machine:
             qemu.wait()
         if not self.done:
             raise VMError("the VM ended without a verdict")
+
+    @staticmethod
+    def _use_one_cpu(qemu):
+        """Run all threads of QEMU on one CPU.
+
+        While a guest runs in the VM, QEMU (10.0) changes bits of
+        CPUState::interrupt_request in the thread of the CPU, without the lock with
+        which its main thread sets them for a timer. Then an interrupt is lost, and the
+        CPU spins in the guest for ever, or the guest gets one twice. On one CPU, each
+        change is a single instruction, which no thread can interrupt."""
+        cpu = random.choice(sorted(os.sched_getaffinity(0)))
+        for thread in os.listdir(f"/proc/{qemu.pid}/task"):
+            os.sched_setaffinity(int(thread), {cpu})
 
     def _connect(self, qemu, path):
         port = socket.socket(socket.AF_UNIX)

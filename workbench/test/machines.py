@@ -23,12 +23,7 @@ KVM_FOLIOS = ["guest_memfd_folios_test"]
 # rate of the machine for another one and, as it can't scale, leaves the guest's
 # TSC without an offset (kvm_set_tsc_khz() fails, the ratio stays 0). The guest's
 # clock begins at the machine's age: a guest stood still until its clock was that old.
-#
-# While a guest runs, QEMU (10.0) can lose an interrupt: do_vmexit() clears a bit of
-# CPUState::interrupt_request without the lock with which a timer sets another
-# one. If that was the timer in one-shot mode, there is no next one, and the CPU
-# spins in the guest for ever. A periodic timer comes again.
-KVM_BOOT = "kvm.tsc_tolerance_ppm=10000 highres=off nohz=off"
+KVM_TSC = "kvm.tsc_tolerance_ppm=10000"
 
 # A machine with two nodes of one CPU each, the second one small.
 TWO_NODES = ("-smp", "2,sockets=2", "-object", "memory-backend-ram,id=m0,size=768M", "-numa", "node,memdev=m0,cpus=0",
@@ -193,7 +188,8 @@ def kvm_results(name, suite, tests, *machine_options, append=""):
     """A test that leaves out anything has failed. They insist on the TSC as
     clock source, which the kernel trusts in a VM only if it is told to."""
     machine = suite.boot(name, "selftests", tests, timeout=240, allow=("oom",),
-                         append=f"tsc=reliable {KVM_BOOT} {append}", share=True, extra=machine_options)
+                         append=f"tsc=reliable {KVM_TSC} {append}", share=True, has_guests=True,
+                         extra=machine_options)
     for test in tests:
         lines = machine.results.get(test, [])
         for title, verdict, detail in tap_results(test.replace("+", " "), lines, bare=True):
@@ -364,10 +360,10 @@ def without_allocator(suite):
 
 def group_guest(suite):
     """Linux as a guest, on memory that the kernel can't reach"""
-    # One CPU: QEMU delivers an interrupt twice to a guest of its emulated SVM,
-    # the second time when it must not, if another CPU needs its thread.
+    # One CPU: QEMU was seen to deliver an interrupt twice to a guest of its emulated
+    # SVM, the second time when it must not, if another CPU needed its thread.
     machine = suite.boot("guest", "guest", [str(200 * suite.patience)], timeout=400, cpus=1, memory=1536,
-                         allow=("clock",), append=KVM_BOOT, initramfs="initramfs-guest.cpio",
+                         allow=("clock",), append=KVM_TSC, has_guests=True, initramfs="initramfs-guest.cpio",
                          answer=lambda machine, qemu: machine.count_secrets(qemu))
     text, found = "\n".join(machine.said), dict(machine.asked)
     told = {name: dict(re.findall(rf"^{name}: (pages|present|marks) (\d+)$", text, re.M))
