@@ -316,6 +316,8 @@ static inline bool unmapped_page_zeroed(const struct page *page)
  */
 #define UNMAPPED_IMAGE_ALLOWED	0x696d6167UL
 
+extern atomic_long_t unmapped_nr_image_allowed;
+
 extern atomic_long_t unmapped_text[UNMAPPED_NR_TEXT];
 
 static inline void unmapped_text_add(enum unmapped_text what, long nr)

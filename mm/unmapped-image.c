@@ -34,48 +34,7 @@
 #include "internal.h"
 #include "unmapped-alloc.h"
 
-/* === Pages that may be in an image ======================================= */
-
-/*
- * Pages with UNMAPPED_IMAGE_ALLOWED. Their number decides whether there can be an
- * image, the mark decides whether the contents of a page get into it. Never more
- * than the number of pages in use.
- */
-static atomic_long_t nr_allowed;
-
-static void mark_pages(struct page *page, unsigned int order,
-		       unsigned long mark)
-{
-	unsigned long i, nr = PageCompound(page) ? 1 : 1UL << order;
-
-	for (i = 0; i < nr; i++)
-		set_page_private(page + i, mark);
-}
-
-void unmapped_image_allow(struct page *page, unsigned int order)
-{
-	VM_WARN_ON_ONCE(!unmapped_page(page) || PageTail(page));
-
-	mark_pages(page, order, UNMAPPED_IMAGE_ALLOWED);
-	atomic_long_add(1L << order, &nr_allowed);
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allow);
-
-void unmapped_image_deny(struct page *page, unsigned int order)
-{
-	if (!unmapped_image_allowed(page))
-		return;
-
-	atomic_long_sub(1L << order, &nr_allowed);
-	mark_pages(page, order, 0);
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
-
-bool unmapped_image_allowed(const struct page *page)
-{
-	return page_private(compound_head(page)) == UNMAPPED_IMAGE_ALLOWED;
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allowed);
+/* === Contents ============================================================ */
 
 void unmapped_image_copy(void *dst, struct page *page)
 {
@@ -113,7 +72,7 @@ static bool image_lacks_page(void)
 	unsigned long pfn, end;
 	struct zone *zone;
 
-	if (!atomic_long_read(&nr_allowed))
+	if (!atomic_long_read(&unmapped_nr_image_allowed))
 		return false;
 
 	for_each_populated_zone(zone) {
@@ -289,7 +248,7 @@ int unmapped_image_check(void)
 	/* A per-CPU batch of folios may hold the last reference to a page. */
 	lru_add_drain_all();
 	count_all_nodes(&count);
-	nr_denied = count.used - atomic_long_read(&nr_allowed);
+	nr_denied = count.used - atomic_long_read(&unmapped_nr_image_allowed);
 	if (nr_denied > 0) {
 		pr_info("no hibernation, %lu kB in use must not be in the image\n",
 			K(nr_denied));
@@ -325,7 +284,7 @@ bool unmapped_image_ready(void)
 		return true;
 
 	count_all_nodes(&count);
-	return count.owned == atomic_long_read(&nr_allowed) &&
+	return count.owned == atomic_long_read(&unmapped_nr_image_allowed) &&
 	       !unmapped_refill_running() && !image_lacks_page();
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_ready);

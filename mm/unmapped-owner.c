@@ -13,6 +13,8 @@
  * that of RCU, because a bitmap is kept for the next fragment of its area once
  * the last one is gone. unmapped_fragments_lock protects the contents of the
  * bitmaps, the pageblock bits of fragments, and insertions into the table.
+ *
+ * A page in use can have a mark that it may be in a hibernation image.
  */
 
 #include <linux/bitmap.h>
@@ -318,3 +320,46 @@ int __init unmapped_owner_init(void)
 	unmapped_fragments_mask = nr - 1;
 	return unmapped_fragments_table ? 0 : -ENOMEM;
 }
+
+/* === Pages that may be in an image ======================================= */
+
+/*
+ * Pages with UNMAPPED_IMAGE_ALLOWED. Their number decides whether there can be an
+ * image, the mark decides whether the contents of a page get into it. Never more
+ * than the number of pages in use.
+ */
+atomic_long_t unmapped_nr_image_allowed;
+
+static void mark_pages(struct page *page, unsigned int order,
+		       unsigned long mark)
+{
+	unsigned long i, nr = PageCompound(page) ? 1 : 1UL << order;
+
+	for (i = 0; i < nr; i++)
+		set_page_private(page + i, mark);
+}
+
+void unmapped_image_allow(struct page *page, unsigned int order)
+{
+	VM_WARN_ON_ONCE(!unmapped_page(page) || PageTail(page));
+
+	mark_pages(page, order, UNMAPPED_IMAGE_ALLOWED);
+	atomic_long_add(1L << order, &unmapped_nr_image_allowed);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allow);
+
+void unmapped_image_deny(struct page *page, unsigned int order)
+{
+	if (!unmapped_image_allowed(page))
+		return;
+
+	atomic_long_sub(1L << order, &unmapped_nr_image_allowed);
+	mark_pages(page, order, 0);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_deny);
+
+bool unmapped_image_allowed(const struct page *page)
+{
+	return page_private(compound_head(page)) == UNMAPPED_IMAGE_ALLOWED;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_image_allowed);
