@@ -439,7 +439,8 @@ static int unmapped_alloc_show(struct seq_file *m, void *v)
 static int unmapped_alloc_open(struct inode *inode, struct file *file)
 {
 	size_t caches = num_online_nodes() * UNMAPPED_NR_ZONES;
-	size_t lines = 64 + caches * (8 + num_possible_cpus());
+	/* Most CPUs have pages of one zone, the nearest. */
+	size_t lines = 64 + 8 * caches + num_possible_cpus();
 
 	return single_open_size(file, unmapped_alloc_show, NULL,
 				PAGE_ALIGN(lines * MAX_LINE));

@@ -139,8 +139,9 @@ struct page *unmapped_pages_alloc_spare_noprof(gfp_t gfp, unsigned int order,
  * @order: 2^@order contiguous pages; 0 to PMD_ORDER.
  * @nid: node to allocate from, or NUMA_NO_NODE for the nearest with memory.
  *
- * For callers that can do with ordinary memory: takes pages that are cached or
- * free, but neither reclaims nor compacts memory, whatever @gfp allows.
+ * For callers that can do with ordinary memory: takes pages that are cached, or of
+ * blocks that are free, but neither reclaims nor compacts memory, whatever @gfp
+ * allows, nor splits the direct map for less than a block.
  *
  * Context: As unmapped_pages_alloc_nodemask().
  * Return: the first page, with a reference count of 1, or NULL.
