@@ -68,12 +68,22 @@ static struct execmem_backing *backing_of(const struct vm_struct *area)
 	return container_of((void *)area->pages, struct execmem_backing, pages);
 }
 
-/* === Pages =============================================================== */
+/*
+ * === Pages ===============================================================
+ *
+ * Text is no secret: it may be in a hibernation image. What is not allowed there
+ * prevents one, so that is said of each page as soon as it is in use.
+ */
 
 static void put_blocks(struct execmem_backing *b, unsigned int nr)
 {
-	while (nr--)
-		unmapped_block_free(b->pages[nr * UNMAPPED_BLOCK_PAGES]);
+	struct page *page;
+
+	while (nr--) {
+		page = b->pages[nr * UNMAPPED_BLOCK_PAGES];
+		unmapped_image_deny(page, PMD_ORDER);
+		unmapped_block_free(page);
+	}
 }
 
 static bool get_blocks(struct execmem_backing *b)
@@ -87,6 +97,7 @@ static bool get_blocks(struct execmem_backing *b)
 			put_blocks(b, i);
 			return false;
 		}
+		unmapped_image_allow(page, PMD_ORDER);
 		for (j = 0; j < UNMAPPED_BLOCK_PAGES; j++)
 			b->pages[i * UNMAPPED_BLOCK_PAGES + j] = page + j;
 	}
@@ -95,8 +106,10 @@ static bool get_blocks(struct execmem_backing *b)
 
 static void put_singles(struct page **pages, unsigned int nr)
 {
-	while (nr--)
+	while (nr--) {
+		unmapped_image_deny(pages[nr], 0);
 		unmapped_pages_free(pages[nr], 0);
+	}
 }
 
 /* Get @nr pages with a single refill at most. */
@@ -113,8 +126,10 @@ static bool get_fragment(struct page **pages, unsigned int nr)
 		return false;
 
 	split_page(page, order);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		pages[i] = page + i;
+		unmapped_image_allow(pages[i], 0);
+	}
 	for (; i < 1U << order; i++)
 		unmapped_pages_free(page + i, 0);
 	return true;
@@ -123,8 +138,13 @@ static bool get_fragment(struct page **pages, unsigned int nr)
 /* Without blocking, only pages that are unmapped already are found. */
 static unsigned int get_cached(struct page **pages, unsigned int nr)
 {
-	return unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE, NULL, nr,
-					 pages);
+	unsigned int i, got;
+
+	got = unmapped_pages_alloc_bulk(GFP_NOWAIT, NUMA_NO_NODE, NULL, nr,
+					pages);
+	for (i = 0; i < got; i++)
+		unmapped_image_allow(pages[i], 0);
+	return got;
 }
 
 static bool get_singles(struct execmem_backing *b)
@@ -141,22 +161,8 @@ static bool get_singles(struct execmem_backing *b)
 	return false;
 }
 
-/* Text is no secret: it may be in a hibernation image. */
-static void allow_in_image(struct execmem_backing *b, bool allow)
-{
-	unsigned int order = b->nr_blocks ? PMD_ORDER : 0, i;
-
-	for (i = 0; i < b->nr_pages; i += 1U << order) {
-		if (allow)
-			unmapped_image_allow(b->pages[i], order);
-		else
-			unmapped_image_deny(b->pages[i], order);
-	}
-}
-
 static void put_backing(struct execmem_backing *b)
 {
-	allow_in_image(b, false);
 	if (b->nr_blocks)
 		put_blocks(b, b->nr_blocks);
 	else
@@ -179,8 +185,6 @@ static struct execmem_backing *get_backing(unsigned int nr_pages,
 		kvfree(b);
 		return NULL;
 	}
-
-	allow_in_image(b, true);
 	return b;
 }
 

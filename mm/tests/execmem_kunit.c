@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/set_memory.h>
+#include <linux/sizes.h>
 #include <linux/text-patching.h>
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
@@ -261,6 +262,42 @@ static void execmem_test_fragment(struct kunit *test)
 	for (; nr >= 0; nr--)
 		execmem_free(p[nr]);
 	expect_at_most(test, UNMAPPED_TEXT_BYTES, bytes);
+}
+
+/* Allocate pages until an area is made for one. Returns the area's size. */
+static size_t make_area(struct kunit *test, void **p, unsigned int *nr,
+			unsigned int max)
+{
+	long grown = 0, bytes = unmapped_text_count(UNMAPPED_TEXT_BYTES);
+
+	while (!grown && *nr < max) {
+		p[(*nr)++] = alloc_or_fail(test, PAGE_SIZE);
+		grown = unmapped_text_count(UNMAPPED_TEXT_BYTES) - bytes;
+	}
+	return grown;
+}
+
+/* Without blocks, requests of a page share an area, if memory is there for one. */
+static void execmem_test_shared_area(struct kunit *test)
+{
+	const unsigned int max = 4 * UNMAPPED_BLOCK_PAGES;
+	void **p = kunit_kcalloc(test, max + 8, sizeof(*p), GFP_KERNEL);
+	unsigned int nr = 0, i;
+	long bytes;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	limit_source(test, get_order(SZ_64K));
+	KUNIT_EXPECT_EQ(test, make_area(test, p, &nr, max), SZ_64K);
+	bytes = unmapped_text_count(UNMAPPED_TEXT_BYTES);
+	for (i = 0; i < 8; i++)
+		p[nr++] = alloc_or_fail(test, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, unmapped_text_count(UNMAPPED_TEXT_BYTES), bytes);
+
+	max_order = 0;
+	drain_all();
+	KUNIT_EXPECT_EQ(test, make_area(test, p, &nr, max), PAGE_SIZE);
+	while (nr--)
+		execmem_free(p[nr]);
 }
 
 /* What is unmapped already is used before anything is split. */
@@ -579,6 +616,7 @@ static struct kunit_case execmem_test_cases[] = {
 	KUNIT_CASE(execmem_test_share),
 	KUNIT_CASE(execmem_test_spare),
 	KUNIT_CASE(execmem_test_fragment),
+	KUNIT_CASE(execmem_test_shared_area),
 	KUNIT_CASE(execmem_test_cached_pages),
 	KUNIT_CASE(execmem_test_split_areas),
 	KUNIT_CASE(execmem_test_fallback),

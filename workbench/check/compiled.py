@@ -22,14 +22,14 @@ FOLDERS = COMMON + DRIVERS + X86
 # Each with what it is for, and the targets that exist there.
 BUILDS = {
     "off": ("the feature off", FOLDERS),
-    "nokunit": ("no KUnit, no BPF JIT; a debugger", [*FOLDERS, "kernel/debug/"]),
+    "nokunit": ("no KUnit, no BPF JIT; a debugger, encrypted guests", [*FOLDERS, "kernel/debug/"]),
     "allno": ("allnoconfig", ["mm/", "arch/x86/mm/"]),
     "nosmp": ("one CPU, no modules", FOLDERS),
     "i386": ("32 bits", COMMON + X86),
     "powerpc": ("an architecture without set_direct_map", COMMON + ["arch/powerpc/kvm/"]),
 }
 # What the test image has and no other configuration needs to.
-ONLY_PLAIN = re.compile(r"_kunit\.c$|_torture\.c$|_test\.c$")
+ONLY_PLAIN = re.compile(r"_kunit\.c$|_test\.c$|^mm/tests/")
 NM = {"powerpc": "powerpc64le-linux-gnu-nm"}
 QUICK_BUILDS = {"off": ["mm/", *X86, "lib/buildid.o"], "nokunit": ["mm/", "kernel/debug/"]}
 
@@ -71,13 +71,23 @@ def compile_again(name, variant, sources, verb, *options):
 
 def compared(name, complete, verb, *options):
     """Warnings of the series: in new files, and in what it edits those that the untouched kernel has not."""
-    sources = compiled_files(complete)
-    head, base = compile_again(name, "plain", sources, verb, *options), []
-    if complete:
-        base = compile_again(f"{name}-base", "base", [s for s in sources if s not in new_files()], verb, *options)
-    else:
-        head = [line for line in head if line.split(":")[0] in new_files()]
-    return Outcome(introduced(head, base), len(sources), "objects")
+    if not complete:
+        sources = compiled_files(complete=False)
+        head = compile_again(name, "plain", sources, verb, *options)
+        return Outcome([line for line in head if line.split(":")[0] in new_files()], len(sources), "objects")
+    findings, number = [], 0
+    for variant, untouched, sources in (("plain", "base", in_image(True)), ("nokunit", "base-nokunit", in_image(False))):
+        edited = [source for source in sources if source not in new_files()]
+        head = compile_again(f"{name}-{variant}", variant, sources, verb, *options)
+        base = compile_again(f"{name}-{untouched}", untouched, edited, verb, *options)
+        findings += introduced(head, base)
+        number += len(sources)
+    return Outcome(findings, number, "objects")
+
+
+def in_image(wanted):
+    """The sources that the test image has, or those that it has not."""
+    return [source for source in compiled_files() if (folder("plain") / (source[:-1] + "o")).exists() == wanted]
 
 
 def w1(complete=True):
