@@ -177,9 +177,15 @@ struct page *hand_out_cleared(struct page *page, unsigned int order, gfp_t gfp)
 /* The same for a page that comes directly from the lists. */
 static struct page *hand_out(struct page *page, unsigned int order, gfp_t gfp)
 {
-	if (!unmapped_page_zeroed(page))
-		unmapped_clear_chunk(page, order);
+	bool zeroed = unmapped_page_zeroed(page) ||
+		      unmapped_clear_chunk(page, order);
+
 	set_page_private(page, 0);
+	/* A page that got a hardware error since it was taken is not cleared. */
+	if (unlikely(!zeroed)) {
+		unmapped_zone_put(unmapped_page_zone(page), page, order);
+		return NULL;
+	}
 	return hand_out_cleared(page, order, gfp);
 }
 
@@ -644,7 +650,9 @@ static unsigned long take_more(struct unmapped_zone *uz, unsigned int nr,
 	while (list) {
 		page = llist_entry(list, struct page, pcp_llist);
 		list = list->next;
-		if (unlikely(PageHWPoison(page))) {
+		/* Even if it has been unpoisoned meanwhile, it was not cleared. */
+		if (unlikely(!unmapped_page_zeroed(page)) ||
+		    unlikely(PageHWPoison(page))) {
 			unmapped_zone_put(uz, page, 0);
 			continue;
 		}

@@ -40,6 +40,7 @@
 #include <linux/unmapped_alloc.h>
 #include <linux/workqueue.h>
 
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "unmapped-alloc.h"
@@ -295,6 +296,8 @@ bool unmapped_clear_range(struct page *page, unsigned long nr_pages)
  */
 bool unmapped_clear_chunk(struct page *page, unsigned int order)
 {
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_clear_chunk, page, order);
+
 	return unmapped_clear_range(page, 1UL << order);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_chunk);

@@ -132,10 +132,13 @@ static void add_file(struct holder *holder, const struct file *file)
 	holder->nr_pages += READ_ONCE(mapping->nrpages);
 }
 
-static int add_open_file(const void *holder, struct file *file, unsigned int fd)
+/* Stops when no more files are counted. */
+static int add_open_file(const void *data, struct file *file, unsigned int fd)
 {
-	add_file((void *)holder, file);
-	return 0;
+	struct holder *holder = (void *)data;
+
+	add_file(holder, file);
+	return holder->nr_seen == ARRAY_SIZE(holder->seen);
 }
 
 static void add_mapped_files(struct holder *holder, struct mm_struct *mm)

@@ -106,7 +106,7 @@ struct consumer_walk {
 static void count_page(const struct consumer_walk *walk, struct page *page,
 		       const char *name)
 {
-	if (unmapped_page(page) && !(walk->skip && walk->skip(page)))
+	if (!(walk->skip && walk->skip(page)))
 		add_page(walk->consumers, name);
 }
 
@@ -116,6 +116,15 @@ static void count_unreferenced(const struct consumer_walk *walk,
 {
 	if (unmapped_page_used(page))
 		count_page(walk, page, "no_file");
+}
+
+/* Pages of others are near a fragment, and their folios are of any kind. */
+static void count_referenced(const struct consumer_walk *walk,
+			     struct folio *folio, struct page *page)
+{
+	guard(rcu)();
+	if (unmapped_page(page))
+		count_page(walk, page, consumer_name(folio, page));
 }
 
 /*
@@ -128,6 +137,8 @@ static unsigned long count_folio(const struct consumer_walk *walk,
 	struct folio *folio = page_folio(page);
 	unsigned long i, nr = 0;
 
+	if (!unmapped_page(page))
+		return 1;
 	if (!folio_try_get(folio)) {
 		count_unreferenced(walk, page);
 		return 1;
@@ -136,10 +147,8 @@ static unsigned long count_folio(const struct consumer_walk *walk,
 	if (page_folio(page) == folio)
 		nr = min(max, folio_nr_pages(folio) -
 			      folio_page_idx(folio, page));
-	scoped_guard(rcu)
-		for (i = 0; i < nr; i++)
-			count_page(walk, page + i,
-				   consumer_name(folio, page + i));
+	for (i = 0; i < nr; i++)
+		count_referenced(walk, folio, page + i);
 	folio_put(folio);
 	return nr;
 }
@@ -199,6 +208,7 @@ void unmapped_count_consumers(struct unmapped_consumer *consumers,
 		walk_zone(zone, count_area, &walk);
 	put_online_mems();
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_count_consumers);
 
 /* === Showing ============================================================= */
 
