@@ -95,7 +95,8 @@ variant_fragments() {
 	plain)	echo image.config unmapped.config ;;
 	debug)	echo image.config unmapped.config debug.config ;;
 	off)	echo image.config off.config ;;
-	nokunit) echo image.config unmapped.config nokunit.config ;;
+	nokunit) echo image.config unmapped.config nokunit.config encrypted.config ;;
+	base-nokunit) echo image.config nokunit.config encrypted.config ;;
 	nosmp)	echo image.config unmapped.config nosmp.config ;;
 	allno|i386|powerpc) echo "$1.config" ;;
 	deb-plain)	echo image.config unmapped.config debian.config ;;
@@ -103,7 +104,7 @@ variant_fragments() {
 	deb-given-plain) echo given.config series.config ;;
 	deb-given-base)	echo given.config ;;
 	deb-*-debug)	echo "$(variant_fragments "${1%-debug}") debuginfo.config" ;;
-	*)	die "there is no variant '$1'; there are: base, plain, debug, off, and to compile only: nokunit, nosmp, allno, i386, powerpc" ;;
+	*)	die "there is no variant '$1'; there are: base, plain, debug, off, and to compile only: nokunit, base-nokunit, nosmp, allno, i386, powerpc" ;;
 	esac
 }
 

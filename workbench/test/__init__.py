@@ -17,6 +17,7 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     refusals.group_series,
     refusals.group_input,
     compiled.group_prefix,
+    compiled.group_prefix_all,
     compiled.group_style,
     machines.group_kunit,
     machines.group_kselftest,
@@ -40,4 +41,4 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
 )}
 
 # Part of 'make test-all', but not of 'make test'.
-LONG = ("churn", "dma_all")
+LONG = ("prefix_all", "churn", "dma_all")

@@ -14,12 +14,22 @@ SHELL = re.compile(r"#!/bin/(ba)?sh\b|# shellcheck shell=")
 # The checks that take no more than a minute.
 QUICK = ("checkpatch", "kernel-doc", "w1", "sparse", "builds")
 
-# Compiled for each commit, because all of the series is about them.
+# What all of the series is about.
 FOLDERS = ("mm/", "arch/x86/mm/", "kernel/power/")
 
 
 def group_prefix(_suite):
-    """every prefix of the series compiles"""
+    """every patch compiles: what it changes, and what includes a header that it changes"""
+    yield from compile_each("changed", lambda commit: changed_objects(commit) + includers(commit))
+
+
+def group_prefix_all(_suite):
+    """every patch compiles, with all of the folders that the series is about"""
+    yield from compile_each("all", lambda commit: [*FOLDERS, *changed_objects(commit)])
+
+
+def compile_each(extent, targets_of):
+    """Check out and compile each commit in turn; a result for each that changes something to be compiled."""
     out, tree = TOP / "build/x86_64-prefix", TOP / "build/linux-prefix"
     command("git", "-C", LINUX, "worktree", "prune")
     if not tree.exists():
@@ -27,16 +37,16 @@ def group_prefix(_suite):
     out.mkdir(exist_ok=True)
     config = (TOP / "build/x86_64/.config").read_text()
     for commit in git_linux("rev-list", "--reverse", "base..HEAD").split():
-        if not touches_objects(commit):
+        targets = targets_of(commit) + ["arch/x86/kvm/"] * touches_kvm(commit)
+        if not touches_objects(commit) or not targets:
             continue
         # Like make, this does not compile again what it has compiled.
-        done = out / f"done-{git_linux('rev-parse', commit + '^{tree}')}"
+        done = out / f"done-{extent}-{git_linux('rev-parse', commit + '^{tree}')}"
         good, output = done.exists() and done.read_text() == config, ""
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             (out / ".config").write_text(config)
-            good, output = make(f"prefix-{commit[:7]}", tree, out, "olddefconfig", *FOLDERS,
-                                *["arch/x86/kvm/"] * touches_kvm(commit), *objects_of(commit))
+            good, output = make(f"prefix-{commit[:7]}", tree, out, *targets)
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
@@ -50,11 +60,27 @@ def touches_objects(commit):
     return any(not f.startswith(("tools/", "Documentation/", "MAINTAINERS")) for f in files_of(commit))
 
 
-def objects_of(commit):
-    """What a commit changes outside of the folders that are compiled as a whole, and is in the configuration."""
-    changed = [f.removesuffix(".c") + ".o" for f in files_of(commit)
-               if f.endswith(".c") and "kvm" not in f and not f.startswith(("tools/", *FOLDERS))]
-    return sorted(name for name in changed if (TOP / "build/x86_64" / name).exists())
+def objects(sources):
+    """Those that are in the configuration. KVM's are compiled by its folder."""
+    names = {source.removesuffix(".c") + ".o" for source in sources if source.endswith(".c") and "kvm" not in source}
+    return sorted(name for name in names if (TOP / "build/x86_64" / name).exists())
+
+
+def changed_objects(commit):
+    return objects(f for f in files_of(commit) if not f.startswith("tools/"))
+
+
+def includers(commit):
+    """Objects whose source includes a header that a commit changes, not by way of another one."""
+    headers = [re.sub(r"^(arch/x86/)?include/(uapi/)?", "", f) for f in files_of(commit)
+               if f.endswith(".h") and not f.startswith("tools/")]
+    patterns = [word for header in headers for word in ("-e", rf'#include [<"]{re.escape(header)}[>"]',
+                                                        "-e", rf'#include "{re.escape(header.split("/")[-1])}"')]
+    if not patterns:
+        return []
+    # Fails where nothing is found.
+    found = command("git", "-C", LINUX, "grep", "-l", *patterns, commit, "--", *FOLDERS)[1]
+    return objects(line.partition(":")[2] for line in found.splitlines())
 
 
 def touches_kvm(commit):

@@ -8,18 +8,22 @@ from .tap import tap_results
 
 ALL_BITS = "0xffffffffffffffff"
 INTEL_IOMMU = ("-device", "intel-iommu,aw-bits=48")
+# What the I/O APIC sends is lost by this device of QEMU 10.0, the timer's interrupts
+# among it, so that a second CPU never starts. Messages of PCI devices are not.
+AMD_IOMMU = {"extra": ("-device", "amd-iommu"), "append": "noapic"}
 
 
 def group_dma(suite):
     """DMA buffers that only the device can read"""
     if suite.variant in ("base", "off"):
         machine = suite.boot("dma-dmatest", "dma", ["28", "nothing"])
-        yield result("dmatest", "dmatest: 5 tests, 0 failures" in machine.said, "\n".join(machine.said))
+        yield from kernels_own_results("", "\n".join(machine.said))
         return
     yield from dma_results(suite, "28 bits", "28", "fallback", "dmatest", mask="0xfffffff")
     extras = ("failures", "short") if suite.variant == "debug" else ("failures", "short", "unbind")
     yield from dma_results(suite, "64 bits, bounced", "64", "bounce", *extras, append="swiotlb=force")
     yield from dma_results(suite, "32 bits, intel-iommu", "32", "unmapped", mask="0xffffffff", extra=INTEL_IOMMU)
+    yield from dma_results(suite, "64 bits, amd-iommu", "64", "unmapped", **AMD_IOMMU)
 
 
 def group_dma_all(suite):
@@ -31,8 +35,17 @@ def group_dma_all(suite):
     yield from dma_results(suite, "28 bits, intel-iommu", "28", "unmapped", "dmatest", mask="0xfffffff",
                            extra=INTEL_IOMMU)
     yield from dma_results(suite, "64 bits, intel-iommu", "64", "unmapped", "failures", "short", extra=INTEL_IOMMU)
+    yield from dma_results(suite, "28 bits, amd-iommu", "28", "unmapped", "dmatest", mask="0xfffffff", **AMD_IOMMU)
+    yield from dma_results(suite, "32 bits, amd-iommu", "32", "unmapped", "failures", "short", mask="0xffffffff",
+                           **AMD_IOMMU)
     yield from dma_results(suite, "64 bits, intel-iommu, passthrough", "64", "unmapped", extra=INTEL_IOMMU,
                            append="iommu=pt")
+
+
+def kernels_own_results(prefix, text):
+    """The same on both kernels."""
+    yield result(f"{prefix}dmatest", "dmatest: 5 tests, 0 failures" in text, text)
+    yield result(f"{prefix}dma_map_benchmark, both modes, all directions", "map_benchmark: 6" in text, text)
 
 
 def dma_results(suite, name, bits, expect, *what, mask=ALL_BITS, extra=(), **options):
@@ -53,7 +66,7 @@ def dma_results(suite, name, bits, expect, *what, mask=ALL_BITS, extra=(), **opt
     if expect == "fallback":
         yield result(f"{name}: fallbacks are counted", bool(re.search("counts: fallback +[1-9]", text)), text)
     if "dmatest" in what:
-        yield result(f"{name}: dmatest", "dmatest: 5 tests, 0 failures" in text, text)
+        yield from kernels_own_results(f"{name}: ", text)
     if "failures" in what:
         yield result(f"{name}: failures occur, and lose nothing",
                      bool(re.search(r"failures: [1-9]\d* of 20 runs failed, pages 0$", text, re.M)), text)

@@ -172,6 +172,34 @@ def group_unplug(suite):
     kib = {name: int(value) for name, value in (line.split(": ") for line in machine.said)}
     yield result("half of a GiB is unplugged", kib["before"] - kib["after"] == 512 << 10, f"{kib} kB")
     yield result("the other half keeps secrets again", machine.done)
+    yield from virtio_mem_results(suite)
+
+
+# What a virtio-mem device is asked to have, one after the other, MiB. It looks at
+# its memory again when it is asked for something else.
+VIRTIO_MEM_SIZES = (0, 8, 512)
+
+
+def virtio_mem_results(suite):
+    """A virtio-mem device plugs and unplugs 2 MiB at a time, also of memory that is used in part."""
+    device = ["-m", "size=1024M,maxmem=4G", "-object", "memory-backend-ram,id=m0,size=1024M",
+              "-numa", "node,nodeid=0,memdev=m0", "-numa", "node,nodeid=1",
+              "-object", "memory-backend-ram,id=vm1,size=1G",
+              "-device", "virtio-mem-pci,id=vmem1,memdev=vm1,node=1,requested-size=512M"]
+
+    def resize(machine, qemu):
+        size = VIRTIO_MEM_SIZES[len(machine.asked)] << 20
+        return machine.qmp(qemu, ("qom-set", {"path": "/machine/peripheral/vmem1",
+                                              "property": "requested-size", "value": size}))
+
+    machine = suite.boot("virtio-mem", "virtio-mem", timeout=180, extra=tuple(device), answer=resize,
+                         append="memhp_default_state=online_kernel")
+    mib = {name: int(kib) >> 10 for name, kib in (line.split(": ") for line in machine.said)}
+    yield result("virtio-mem: the cache has memory of the device", mib["owned"] > 2 * 64, f"{mib} MiB")
+    yield result("virtio-mem: all but what is used, and its surroundings, is unplugged",
+                 64 < mib["used"] < 128, f"{mib} MiB")
+    yield result("virtio-mem: what nobody uses is unplugged", mib["unused"] < 32, f"{mib} MiB")
+    yield result("virtio-mem: it is plugged again, and keeps secrets", mib["again"] == mib["plugged"] == 512, f"{mib} MiB")
 
 
 def group_kvm(suite):
