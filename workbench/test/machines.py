@@ -463,6 +463,9 @@ def group_story(suite):
                  any(re.search(r"Node 0 1\d{3} pages unmapped, \d+ of them cached$", line)
                      for line in machine.results.get("oom", [])), str(machine.results.get("oom")))
     yield from unmapped_info(machine.results)
+    secret = [json.loads(line)["memory"]["SecretMem"] for line in machine.results.get("watched", []) if line[:1] == "{"]
+    yield result("unmapped-info: --watch tells again what has changed",
+                 len(secret) > 2 and secret[-1] - secret[0] == 1024, str(machine.results.get("watched")))
 
 
 def unmapped_info(said):
