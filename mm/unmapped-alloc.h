@@ -375,8 +375,9 @@ struct unmapped_consumer {
  * of it are unmapped-image.c, -vmap.c and -truncate.c, which no other one calls.
  * From the rest of mm, page_alloc.c only calls unmapped_alloc_catch(),
  * unmapped_alloc_free_batch() and unmapped_alloc_release_range(), vmscan.c
- * unmapped_alloc_reclaim(), show_mem.c unmapped_alloc_releasable() and
- * unmapped_alloc_show_mem(), page_reporting.c unmapped_alloc_report().
+ * unmapped_alloc_reclaim() and unmapped_alloc_reclaimable(), show_mem.c
+ * unmapped_alloc_releasable() and unmapped_alloc_show_mem(), page_reporting.c
+ * unmapped_alloc_report().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -404,6 +405,7 @@ unsigned long unmapped_release_zone(struct unmapped_zone *uz,
 				    unsigned long nr_pages, unsigned int kinds);
 unsigned long unmapped_alloc_drain(int nid);
 unsigned long unmapped_alloc_releasable(void);
+unsigned long unmapped_alloc_reclaimable(const struct zone *zone);
 void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 			    unsigned long nr_pages, bool split, int priority);
 
@@ -767,6 +769,11 @@ static inline unsigned long unmapped_alloc_releasable(void)
 static inline void unmapped_alloc_release_range(unsigned long start,
 						unsigned long end)
 {
+}
+
+static inline unsigned long unmapped_alloc_reclaimable(const struct zone *zone)
+{
+	return 0;
 }
 
 static inline void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,

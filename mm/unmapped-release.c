@@ -229,6 +229,32 @@ unsigned long unmapped_alloc_releasable(void)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_releasable);
 
+/**
+ * unmapped_alloc_reclaimable() - free pages that reclaim gives back at last
+ * @zone: their zone.
+ *
+ * Reclaim gets a few at a time, so who needs many, for the watermark, must know
+ * that there are more. Only if unmapped_alloc_is_used().
+ *
+ * Context: Any context.
+ * Return: their number, without those on the lists of CPUs.
+ */
+unsigned long unmapped_alloc_reclaimable(const struct zone *zone)
+{
+	const struct unmapped_zone *uz;
+
+	if (zone_idx(zone) >= UNMAPPED_NR_ZONES)
+		return 0;
+
+	uz = &unmapped_node(zone_to_nid(zone))->zones[zone_idx(zone)];
+	if (!READ_ONCE(uz->count.owned))
+		return 0;
+
+	return (READ_ONCE(uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER]) << PMD_ORDER) +
+	       nr_free_of(uz, UNMAPPED_BLOCK) + nr_free_of(uz, UNMAPPED_FRAGMENT);
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_reclaimable);
+
 static unsigned long nr_releasable_node(int nid, int highest)
 {
 	unsigned long nr = 0;

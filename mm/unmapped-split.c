@@ -14,10 +14,13 @@
 
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
+#include <linux/kmsan.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmzone.h>
 #include <linux/pgtable.h>
+
+#include <trace/events/kmem.h>
 
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
@@ -97,6 +100,8 @@ static void take_free(struct zone *zone, struct page *page, struct search *s)
 		if (!unmapped_refill_can_spare(zone, order, WMARK_LOW, s->gfp) ||
 		    !alloc_frozen_chunk(page, order, s->gfp))
 			continue;
+		trace_mm_page_alloc(page, order, s->gfp, MIGRATE_UNMOVABLE);
+		kmsan_alloc_page(page, order, s->gfp);
 		s->page[s->nr] = page;
 		s->order[s->nr++] = order;
 		s->nr_pages -= min(s->nr_pages, 1UL << order);

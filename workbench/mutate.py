@@ -447,6 +447,8 @@ MUTATIONS = [
      "\twait_event(node->report_wait, !READ_ONCE(node->reporting));\n", "", "kunit"),
     ("and no other begins", "mm/unmapped-report.c",
      "\tif (node->nr_report_pauses)\n\t\treturn false;\n", "", "kunit"),
+    ("reclaim is tried again for what is free in partly used blocks", "mm/unmapped-release.c",
+     "\t       nr_free_of(uz, UNMAPPED_BLOCK) + nr_free_of(uz, UNMAPPED_FRAGMENT);", "\t       0;", "kunit"),
     ("reclaim waits for a report before a process is killed", "mm/unmapped-release.c",
      "\tfreed += release_reported(nid, highest, nr_pages - min(nr_pages, freed),\n\t\t\t\t  priority);\n", "", "kunit"),
     ("no device gets pages that it might access", "mm/unmapped-report.c",

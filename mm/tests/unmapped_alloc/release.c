@@ -371,6 +371,29 @@ static void unmapped_test_reclaim(struct kunit *test)
 	memalloc_noreclaim_restore(noreclaim);
 }
 
+/* Who decides whether reclaim is worth another try knows of all free pages. */
+static void unmapped_test_reclaimable(struct kunit *test)
+{
+	struct page *page = ua_alloc_or_fail(test, 0);
+	const struct zone *zone = page_zone(page);
+
+	ua_drain_pcps();
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone),
+			UNMAPPED_BLOCK_PAGES - 1);
+	KUNIT_EXPECT_TRUE(test, unmapped_zone_break_block(unmapped_page_zone(page), 1));
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone),
+			UNMAPPED_BLOCK_PAGES - 1);
+	ua_drain_all();
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone), 0);
+	unmapped_pages_free(page, 0);
+	ua_drain_all();
+
+	unmapped_pages_free(ua_alloc_or_fail(test, 0), 0);
+	ua_drain_pcps();
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone),
+			UNMAPPED_BLOCK_PAGES);
+}
+
 /* A split-up block becomes a block again if all of it is freed. */
 static void unmapped_test_broken_block_heals(struct kunit *test)
 {
@@ -548,6 +571,7 @@ static struct kunit_case ua_cases[] = {
 	KUNIT_CASE(unmapped_test_break_on_long_list),
 	KUNIT_CASE(unmapped_test_kswapd_reserve),
 	KUNIT_CASE(unmapped_test_reclaim),
+	KUNIT_CASE(unmapped_test_reclaimable),
 	KUNIT_CASE(unmapped_test_broken_block_heals),
 	KUNIT_CASE(unmapped_test_break_in_transit),
 	KUNIT_CASE(unmapped_test_break_twice),
