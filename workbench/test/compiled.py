@@ -45,11 +45,26 @@ def compile_each(extent, targets_of):
         good, output = done.exists() and done.read_text() == config, ""
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
-            (out / ".config").write_text(config)
-            good, output = make(f"prefix-{commit[:7]}", tree, out, *targets)
+            good, output = configure(commit, tree, out, config)
+            if good:
+                good, output = make(f"prefix-{commit[:7]}", tree, out, *targets)
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
+
+
+def configure(commit, tree, out, config):
+    """Only if a commit before it had other options: it takes longer than to compile a file or two."""
+    kconfig = "\n".join(line for line in git_linux("ls-tree", "-r", commit).splitlines() if "Kconfig" in line)
+    stamp = out / "configured"
+    if stamp.exists() and stamp.read_text() == config + kconfig:
+        return True, ""
+    stamp.unlink(missing_ok=True)
+    (out / ".config").write_text(config)
+    good, output = make("prefix-config", tree, out, "olddefconfig")
+    if good:
+        stamp.write_text(config + kconfig)
+    return good, output
 
 
 def files_of(commit):

@@ -36,8 +36,8 @@ def check(name, *words, **options):
 
 
 def make(log, tree, out, *targets):
-    """Call the kernel's make for the configuration, and then for all targets at once."""
-    script = '. workbench/lib.sh; t=$1 o=$2; shift 2; kmake -C "$t" O="$o" olddefconfig && kmake -C "$t" O="$o" "$@"'
+    """Call the kernel's make."""
+    script = '. workbench/lib.sh; t=$1 o=$2; shift 2; kmake -C "$t" O="$o" "$@"'
     good, output = command("bash", "-c", script, "make", tree, out, *targets, cwd=TOP)
     LOGS.mkdir(exist_ok=True)
     (LOGS / f"{log}.log").write_text(output)
