@@ -46,8 +46,8 @@ def compile_each(extent, targets_of):
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             good, output = configure(commit, tree, out, config)
-            if good:
-                good, output = make(f"prefix-{commit[:7]}", tree, out, *targets)
+            if good and (wanted := [target for target in targets if is_enabled(target, out)]):
+                good, output = make(f"prefix-{commit[:7]}", tree, out, *wanted)
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
@@ -61,10 +61,17 @@ def configure(commit, tree, out, config):
         return True, ""
     stamp.unlink(missing_ok=True)
     (out / ".config").write_text(config)
-    good, output = make("prefix-config", tree, out, "olddefconfig")
-    if good:
-        stamp.write_text(config + kconfig)
-    return good, output
+    for target in "olddefconfig", "prepare":
+        good, output = make("prefix-config", tree, out, target)
+        if not good:
+            return False, output
+    stamp.write_text(config + kconfig)
+    return True, ""
+
+
+def is_enabled(target, out):
+    """The allocator's files come with several patches, the last of which lets it be enabled."""
+    return not target.startswith("mm/unmapped") or "CONFIG_UNMAPPED_ALLOC=y\n" in (out / ".config").read_text()
 
 
 def files_of(commit):
