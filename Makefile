@@ -100,7 +100,7 @@ bench-check:
 	@workbench/bench.py --check $(bench_options)
 
 .PHONY: bench
-bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (15 min when both are built; QUICK=1: less)
+bench: bench-check base-kernel kernel ## what it costs and saves, next to the untouched kernel (45 min; QUICK=1: less)
 	@$(bin)/image base bench
 	@$(bin)/image plain bench
 	@workbench/bench.py $(bench_options)

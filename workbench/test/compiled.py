@@ -46,8 +46,11 @@ def compile_each(extent, targets_of):
         if not good:
             command("git", "-C", tree, "checkout", "-q", "-f", "--detach", commit)
             good, output = configure(commit, tree, out, config)
-            if good and (wanted := [target for target in targets if is_enabled(target, out)]):
-                good, output = make(f"prefix-{commit[:7]}", tree, out, *wanted)
+            if good:
+                targets = [target for target in targets if is_enabled(target, out)]
+                if not targets:
+                    continue
+                good, output = make(f"prefix-{commit[:7]}", tree, out, *targets)
             if good:
                 done.write_text(config)
         yield result(git_linux("log", "-1", "--format=%s", commit), good, output)
