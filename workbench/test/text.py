@@ -21,6 +21,7 @@ def group_text(suite):
     """kernel text is not in the direct map"""
     yield from share_results(suite)
     yield from look_results(suite)
+    yield from failing_results(suite)
 
 
 def group_churn(suite):
@@ -63,6 +64,18 @@ def share_results(suite):
     yield result("a module, ten programs and a tracer have a single block",
                  there["text_block"] == 1 and there["text_unmapped"] == 2 << 20 and there["text_fallback"] == 0 and
                  there["owned"] == 512, text)
+
+
+def failing_results(suite):
+    """Systematic failures of allocations."""
+    machine = suite.boot("text-nth", "text-nth", ["16", "3000"], timeout=120, allow=("failures",))
+    said, text = told(machine), "\n".join(machine.said)
+    for what, name, least in (("loading a module", "modules", 20), ("loading a program", "programs", 10)):
+        points = said[name]["load"]
+        yield result(f"each of {points} allocations of {what} fails in turn", points >= least, text)
+    yield result("a module can be unloaded whatever fails", said["modules"]["unload"] >= 0, text)
+    yield areas_result("after that", said["after"], text)
+    yield from held_results("after that", said, text)
 
 
 def fallback(areas):

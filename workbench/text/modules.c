@@ -7,6 +7,7 @@
  *	modules load COUNT			and keep them
  *	modules unload COUNT
  *	modules time KIB COUNT			one at a time, and no other work
+ *	modules nth KIB				each allocation fails in turn
  *
  * A call that fails is an error, unless allocations are made to fail (user.h): then
  * it is counted. Churn prints "loads N" and "failures N"; time prints ns for
@@ -134,6 +135,35 @@ static void churn(int count, int rounds)
 	print_loads();
 }
 
+/* One allocation after the other fails, until there is none left to fail. */
+static void fail_each(int number)
+{
+	int points;
+
+	/* What is allocated once and for all must not be counted. */
+	load(number);
+	unload(number);
+	came = true;
+	for (points = 0; came; points++) {
+		fail_nth = points + 1;
+		load(number);
+		fail_nth = 0;
+		if (loaded[number])
+			unload(number);
+	}
+	printf("load %d\n", points - 1);
+	came = true;
+	for (points = 0; came; points++) {
+		load(number);
+		fail_nth = points + 1;
+		unload(number);
+		fail_nth = 0;
+		if (loaded[number])
+			unload(number);
+	}
+	printf("unload %d\n", points - 1);
+}
+
 /* All that was done by the end, by whomever, is the pair. */
 static void measure(int kib, int count)
 {
@@ -161,7 +191,7 @@ int main(int argc, char **argv)
 	int count = argc > 2 ? atoi(argv[2]) : 0, i;
 
 	if (count < 1 || count > MAX_COUNT) {
-		fprintf(stderr, "usage: modules churn|load|unload|time ...\n");
+		fprintf(stderr, "usage: modules churn|load|unload|time|nth ...\n");
 		return 2;
 	}
 	for (i = 0; i < SIZES; i++)
@@ -177,6 +207,8 @@ int main(int argc, char **argv)
 			unload(i);
 	} else if (!strcmp(argv[1], "time") && argc == 4) {
 		measure(count, atoi(argv[3]));
+	} else if (!strcmp(argv[1], "nth")) {
+		fail_each(count / KIB_STEP - 1);
 	} else {
 		return 2;
 	}

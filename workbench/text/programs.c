@@ -5,6 +5,7 @@
  *	programs COUNT [ROUNDS]	load, run and unload so many, in random order
  *	programs COUNT keep	the same once; unload when a line comes on stdin
  *	programs time COUNT	one program of 64 instructions at a time
+ *	programs nth COUNT	each allocation of one with COUNT fails in turn
  *
  * Failures are as in modules.c.
  */
@@ -107,6 +108,24 @@ static void measure(int count)
 	printf("own %.2f\npair %.2f\n", own / count, (own + others) / count);
 }
 
+/* One allocation after the other fails, until there is none left to fail. */
+static void fail_each(int nr)
+{
+	int points, fd;
+
+	came = true;
+	for (points = 0; came; points++) {
+		fail_nth = points + 1;
+		fd = load(1, nr);
+		fail_nth = 0;
+		if (fd >= 0) {
+			run(fd, nr - 1);
+			close(fd);
+		}
+	}
+	printf("load %d\n", points - 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit limit = { MAX_COUNT + 10, MAX_COUNT + 10 };
@@ -117,10 +136,14 @@ int main(int argc, char **argv)
 		measure(atoi(argv[2]));
 		return 0;
 	}
+	if (argc == 3 && !strcmp(argv[1], "nth")) {
+		fail_each(atoi(argv[2]));
+		return 0;
+	}
 	count = argc > 1 ? atoi(argv[1]) : 0;
 	rounds = argc == 3 && !keep ? atoi(argv[2]) : 1;
 	if (count < 1 || count > MAX_COUNT || rounds < 1) {
-		fprintf(stderr, "usage: programs COUNT [ROUNDS|keep], or programs time COUNT\n");
+		fprintf(stderr, "usage: programs COUNT [ROUNDS|keep], or programs time|nth COUNT\n");
 		return 2;
 	}
 	setrlimit(RLIMIT_NOFILE, &limit);

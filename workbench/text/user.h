@@ -23,22 +23,33 @@ static inline unsigned int random_below(unsigned int n)
 	return (random_state >> 33) % n;
 }
 
+/* Number of the allocation that fails in the next call, and whether it came. */
+static unsigned int fail_nth;
+static bool came;
+
 /*
- * With FAIL_NTH=N in the environment, one of the first N allocations of the next
- * call into the kernel fails (/proc/self/fail-nth), if there are so many.
+ * Let an allocation of the next call into the kernel fail (/proc/self/fail-nth), if
+ * there are so many: that of fail_nth, or with FAIL_NTH=N in the environment one of
+ * the first N.
  */
 static inline void arm(bool on)
 {
 	static int fd = -1;
 	const char *limit = getenv("FAIL_NTH");
-	char nth[16];
+	unsigned int nth = fail_nth;
+	char text[16] = "";
 
-	if (!limit)
+	if (!nth && limit)
+		nth = 1 + random_below(atoi(limit));
+	if (!nth)
 		return;
 	if (fd < 0)
-		fd = open("/proc/self/fail-nth", O_WRONLY);
-	snprintf(nth, sizeof(nth), "%u", on ? 1 + random_below(atoi(limit)) : 0);
-	if (fd < 0 || pwrite(fd, nth, strlen(nth), 0) < 0) {
+		fd = open("/proc/self/fail-nth", O_RDWR);
+	/* What is left to be counted is 0 when it came. */
+	if (!on && pread(fd, text, sizeof(text) - 1, 0) > 0)
+		came = !atoi(text);
+	snprintf(text, sizeof(text), "%u", on ? nth : 0);
+	if (fd < 0 || pwrite(fd, text, strlen(text), 0) < 0) {
 		perror("/proc/self/fail-nth");
 		exit(1);
 	}
@@ -48,7 +59,7 @@ static inline void arm(bool on)
 static inline void failed(const char *what, const char *name)
 {
 	failures++;
-	if (!getenv("FAIL_NTH")) {
+	if (!fail_nth && !getenv("FAIL_NTH")) {
 		fprintf(stderr, "%s of %s: %s\n", what, name, strerror(errno));
 		exit(1);
 	}
