@@ -16,7 +16,9 @@ export KERNEL_SRC CONFIG DEBUG
 # Debian's python has the modules that the kernel's scripts need.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
-variants := base plain debug off
+# Kernels with what finds mistakes, see workbench/config.
+checking := debug race rt small
+variants := base plain $(checking) off
 parameters := VARIANT SIZE BASE CASE QUICK ACCEL KERNEL_SRC CONFIG DEBUG DISK
 image = $(if $(filter plain,$1),build/x86_64,build/x86_64-$1)
 
@@ -76,8 +78,11 @@ test: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## everything that guar
 	@workbench/test.py --variant $(VARIANT) $(CASE)
 
 .PHONY: test-all
-test-all: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## the same, and what takes long
-	@workbench/test.py --variant $(VARIANT) --all
+test-all: $(if $(filter base,$(VARIANT)),base-kernel) kernel ## the same, and what takes long; and on kernels with all checks (hours)
+	@status=0; workbench/test.py --variant $(VARIANT) --all || status=1; \
+	for variant in $(if $(filter plain,$(VARIANT)),$(checking)); do \
+		$(bin)/kernel $$variant && workbench/test.py --variant $$variant || status=1; \
+	done; exit $$status
 
 # What installing finds to be missing need not wait for a kernel.
 .PHONY: check

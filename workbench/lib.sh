@@ -93,7 +93,7 @@ variant_fragments() {
 	case $1 in
 	base)	echo image.config ;;
 	plain)	echo image.config unmapped.config ;;
-	debug)	echo image.config unmapped.config debug.config ;;
+	debug|race|rt|small) echo image.config unmapped.config "$1.config" ;;
 	off)	echo image.config off.config ;;
 	nokunit) echo image.config unmapped.config nokunit.config encrypted.config ;;
 	base-nokunit) echo image.config nokunit.config encrypted.config ;;
@@ -104,7 +104,7 @@ variant_fragments() {
 	deb-given-plain) echo given.config series.config ;;
 	deb-given-base)	echo given.config ;;
 	deb-*-debug)	echo "$(variant_fragments "${1%-debug}") debuginfo.config" ;;
-	*)	die "there is no variant '$1'; there are: base, plain, debug, off, and to compile only: nokunit, base-nokunit, nosmp, allno, i386, powerpc" ;;
+	*)	die "there is no variant '$1'; there are: base, plain, debug, race, rt, small, off, and to compile only: nokunit, base-nokunit, nosmp, allno, i386, powerpc" ;;
 	esac
 }
 

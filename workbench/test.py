@@ -7,8 +7,13 @@ import os
 import sys
 
 from common import TOP, command
-from test import FAILED, GROUPS, LONG, PASSED, Suite
+from test import FAILED, GROUPS, HOST, LONG, PASSED, Suite
 from test.report import Totals, run_group
+
+
+def default_groups(options):
+    return [name for name in GROUPS
+            if (options.all or name not in LONG) and (options.variant == "plain" or name not in HOST)]
 
 
 def main():
@@ -26,7 +31,7 @@ def main():
     if not good:
         sys.exit(f"test: error: {output}")
     totals, suite = Totals(), Suite(options.variant)
-    for name in options.groups or [name for name in GROUPS if options.all or name not in LONG]:
+    for name in options.groups or default_groups(options):
         run_group(name, GROUPS[name], suite, totals)
     if not options.groups and not options.all:
         print(f"\nnot run, 'make test-all' does: {' '.join(LONG)}")

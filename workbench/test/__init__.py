@@ -9,7 +9,7 @@ failure of the group.
 from . import answers, compiled, dma, machines, refusals, text, workbench
 from .suite import FAILED, PASSED, SKIPPED, Suite
 
-__all__ = ["FAILED", "GROUPS", "LONG", "PASSED", "SKIPPED", "Suite"]
+__all__ = ["FAILED", "GROUPS", "HOST", "LONG", "PASSED", "SKIPPED", "Suite"]
 
 # In the order in which they run: what takes seconds comes first.
 GROUPS = {function.__name__.removeprefix("group_"): function for function in (
@@ -39,6 +39,9 @@ GROUPS = {function.__name__.removeprefix("group_"): function for function in (
     machines.group_guest,
     machines.group_story,
 )}
+
+# Whatever the variant of the kernel, they do the same.
+HOST = ("workbench", "series", "input", "prefix", "prefix_all", "style")
 
 # Part of 'make test-all', but not of 'make test'.
 LONG = ("prefix_all", "churn", "dma_all")

@@ -6,6 +6,19 @@ from common import LOGS, TOP, command
 
 PASSED, FAILED, SKIPPED = "ok", "not ok", "skip"
 
+# How many times slower these kernels are.
+PATIENCE = {"debug": 5, "race": 5, "rt": 4}
+
+OPTIONS = {
+    # When identify_cpu() clears the boot CPU's capabilities to read them again,
+    # LA57 is among them. To an interrupt in between, KASAN says of each address in
+    # the direct map that it is a wild one.
+    "debug": {"model": "max,+svm,-la57"},
+    # A single thread lets one CPU run for so long that no other one gets between
+    # an access and its end, however long KCSAN delays it.
+    "race": {"accel": "tcg,thread=multi"},
+}
+
 
 class Suite:
     """Options of this run, and what the groups share."""
@@ -13,12 +26,8 @@ class Suite:
     def __init__(self, variant):
         self.variant = variant
         self.image = TOP / "build" / ("x86_64" if variant == "plain" else f"x86_64-{variant}")
-        # The debug kernel is several times slower.
-        self.patience = 5 if variant == "debug" else 1
-        # When identify_cpu() clears the boot CPU's capabilities to read them
-        # again, LA57 is among them. To an interrupt in between, KASAN says of
-        # each address in the direct map that it is a wild one.
-        self.options = {"model": "max,+svm,-la57"} if variant == "debug" else {}
+        self.patience = PATIENCE.get(variant, 1)
+        self.options = OPTIONS.get(variant, {})
 
     def boot(self, name, job, args=(), timeout=60, **options):
         options = {**self.options, **options}
