@@ -375,9 +375,8 @@ struct unmapped_consumer {
  * of it are unmapped-image.c, -vmap.c and -truncate.c, which no other one calls.
  * From the rest of mm, page_alloc.c only calls unmapped_alloc_catch(),
  * unmapped_alloc_free_batch() and unmapped_alloc_release_range(), vmscan.c
- * unmapped_alloc_reclaim() and unmapped_alloc_reclaimable(), show_mem.c
- * unmapped_alloc_releasable() and unmapped_alloc_show_mem(), page_reporting.c
- * unmapped_alloc_report().
+ * unmapped_alloc_reclaim() and unmapped_alloc_reclaimable(), show_mem.c the
+ * latter and unmapped_alloc_show_mem(), page_reporting.c unmapped_alloc_report().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -404,7 +403,6 @@ void unmapped_release_init_node(struct unmapped_node *node);
 unsigned long unmapped_release_zone(struct unmapped_zone *uz,
 				    unsigned long nr_pages, unsigned int kinds);
 unsigned long unmapped_alloc_drain(int nid);
-unsigned long unmapped_alloc_releasable(void);
 unsigned long unmapped_alloc_reclaimable(const struct zone *zone);
 void unmapped_alloc_reclaim(int nid, enum zone_type highest_zone,
 			    unsigned long nr_pages, bool split, int priority);
@@ -759,11 +757,6 @@ static inline void unmapped_text_add(enum unmapped_text what, long nr)
 static inline bool unmapped_alloc_is_used(void)
 {
 	return false;
-}
-
-static inline unsigned long unmapped_alloc_releasable(void)
-{
-	return 0;
 }
 
 static inline void unmapped_alloc_release_range(unsigned long start,

@@ -4,9 +4,11 @@
  *
  * An image is written to disk, so a page in use prevents it, unless its consumer
  * has called unmapped_image_allow(). The cache is emptied when user space is
- * frozen. Allocations are never blocked, because a page fault must not fail or
- * wait for a hibernation: should a kernel thread allocate a page after that, the
- * image is refused when it is about to be created and nothing else can run.
+ * frozen, to make the image small. What is left, free pages of blocks that are
+ * partly in use, is in the image as pages of zeroes, which take no space there.
+ * Allocations are never blocked, because a page fault must not fail or wait for a
+ * hibernation: should a kernel thread allocate a page after that, the image is
+ * refused when it is about to be created and nothing else can run.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -146,6 +148,7 @@ static void add_mapped_files(struct holder *holder, struct mm_struct *mm)
 	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
 
+	/* Its holder may wait for something that takes long. */
 	if (!mmap_read_trylock(mm))
 		return;
 	for_each_vma(vmi, vma)
@@ -159,45 +162,44 @@ static bool show_holder(struct task_struct *process)
 {
 	struct task_struct *task = find_lock_task_mm(process);
 	struct holder holder = {};
+	struct mm_struct *mm;
 
 	if (!task)
 		return false;
 
 	if (task->files)
 		iterate_fd(task->files, 0, add_open_file, &holder);
-	add_mapped_files(&holder, task->mm);
+	mm = task->mm;
+	mmget(mm);
+	task_unlock(task);
+
+	add_mapped_files(&holder, mm);
+	mmput(mm);
 	if (holder.nr_pages)
 		pr_info("%s (pid %d) has %lu kB\n", process->comm,
 			task_tgid_nr(process), K(holder.nr_pages));
-	task_unlock(task);
 	return holder.nr_pages;
-}
-
-/* Let others run. Returns false if that process ended and has no next one. */
-static bool leave_rcu_for_a_moment(struct task_struct *process)
-{
-	bool alive;
-
-	get_task_struct(process);
-	rcu_read_unlock();
-	cond_resched();
-	rcu_read_lock();
-	alive = pid_alive(process);
-	put_task_struct(process);
-	return alive;
 }
 
 static void show_holders(void)
 {
 	struct task_struct *process;
+	bool go_on = true;
 	int nr = 0;
 
 	rcu_read_lock();
 	for_each_process(process) {
 		if (process->flags & PF_KTHREAD)
 			continue;
+		get_task_struct(process);
+		rcu_read_unlock();
 		nr += show_holder(process);
-		if (nr == MAX_HOLDERS || !leave_rcu_for_a_moment(process))
+		cond_resched();
+		rcu_read_lock();
+		/* One that has ended has no next one. */
+		go_on = pid_alive(process) && nr < MAX_HOLDERS;
+		put_task_struct(process);
+		if (!go_on)
 			break;
 	}
 	rcu_read_unlock();
@@ -213,31 +215,16 @@ static void count_all_nodes(struct unmapped_count *sum)
 	*sum = (struct unmapped_count){};
 	for_each_online_node(nid) {
 		unmapped_alloc_count(nid, &count);
-		sum->owned += count.owned;
 		sum->used += count.used;
+		sum->transit += count.transit;
 	}
 }
 
-/* Give all memory of a node back that is not in use. */
 static void drain_node(int nid)
 {
-	struct unmapped_node *node = unmapped_node(nid);
-	int i;
-
 	/* A refill may still be due for allocations before user space froze. */
-	cancel_work_sync(&node->refill_work);
-	unmapped_report_pause(node);
+	cancel_work_sync(&unmapped_node(nid)->refill_work);
 	unmapped_alloc_drain(nid);
-	/*
-	 * Blocks are left that lost a page to memory failure, or of which a part
-	 * may be in the image. The rest of them must not: a free page that is
-	 * known to be zero would not be zero when the system resumes.
-	 */
-	for (i = 0; i < UNMAPPED_NR_ZONES; i++)
-		while (unmapped_zone_break_block(&node->zones[i], 1))
-			;
-	unmapped_alloc_drain(nid);
-	unmapped_report_resume(node);
 }
 
 int unmapped_image_check(void)
@@ -287,7 +274,8 @@ bool unmapped_image_ready(void)
 		return true;
 
 	count_all_nodes(&count);
-	return count.owned == atomic_long_read(&unmapped_nr_image_allowed) &&
-	       !unmapped_refill_running() && !image_lacks_page();
+	return count.used == atomic_long_read(&unmapped_nr_image_allowed) &&
+	       !count.transit && !unmapped_refill_running() &&
+	       !image_lacks_page();
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_image_ready);

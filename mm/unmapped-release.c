@@ -206,38 +206,15 @@ static unsigned long nr_releasable(const struct unmapped_zone *uz)
 }
 
 /**
- * unmapped_alloc_releasable() - free pages that reclaim gives back
- *
- * Only if unmapped_alloc_is_used().
- *
- * Context: Any context.
- * Return: their number on all nodes, for MemAvailable.
- */
-unsigned long unmapped_alloc_releasable(void)
-{
-	const struct unmapped_zone *uz;
-	unsigned long nr = 0;
-	int nid, i;
-
-	for_each_online_node(nid) {
-		for (i = 0; i < UNMAPPED_NR_ZONES; i++) {
-			uz = &unmapped_node(nid)->zones[i];
-			nr += nr_releasable(uz) + nr_free_of(uz, UNMAPPED_BLOCK);
-		}
-	}
-	return nr;
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_releasable);
-
-/**
- * unmapped_alloc_reclaimable() - free pages that reclaim gives back at last
+ * unmapped_alloc_reclaimable() - free pages that reclaim gives back in the end
  * @zone: their zone.
  *
- * Reclaim gets a few at a time, so who needs many, for the watermark, must know
- * that there are more. Only if unmapped_alloc_is_used().
+ * With the free part of blocks that are partly in use. Reclaim gets a few at a
+ * time, so who needs many must know that there are more. Only if
+ * unmapped_alloc_is_used().
  *
  * Context: Any context.
- * Return: their number, without those on the lists of CPUs.
+ * Return: their number.
  */
 unsigned long unmapped_alloc_reclaimable(const struct zone *zone)
 {
@@ -247,11 +224,7 @@ unsigned long unmapped_alloc_reclaimable(const struct zone *zone)
 		return 0;
 
 	uz = &unmapped_node(zone_to_nid(zone))->zones[zone_idx(zone)];
-	if (!READ_ONCE(uz->count.owned))
-		return 0;
-
-	return (READ_ONCE(uz->nr_free[UNMAPPED_BLOCK][PMD_ORDER]) << PMD_ORDER) +
-	       nr_free_of(uz, UNMAPPED_BLOCK) + nr_free_of(uz, UNMAPPED_FRAGMENT);
+	return nr_releasable(uz) + nr_free_of(uz, UNMAPPED_BLOCK);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_reclaimable);
 

@@ -37,8 +37,7 @@ series_of() {
 		echo uffd ;;
 	KVM:*)	echo kvm ;;
 	x86/* | mm/ptdump:*)	echo x86 ;;
-	mm/execmem:* | bpf:* | "mm/vmalloc: add "*)	echo execmem ;;
-	"mm/unmapped_alloc: use free memory "* | "PM: hibernate: copy "*)
+	mm/execmem:* | bpf:* | "mm/vmalloc: add "* | "mm/unmapped_alloc: use free memory "*)
 		echo execmem ;;
 	mm/gup:* | mm/memory-failure:* | "mm/secretmem: use large "* | "mm: map no poisoned "* | "selftests/mm: test large "*)
 		echo folios ;;

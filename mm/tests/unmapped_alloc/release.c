@@ -36,46 +36,59 @@ static void unmapped_test_image_in_use(struct kunit *test)
 
 /*
  * With none in use, it is prepared. Allocations do not fail even then, but
- * there is no image after one.
+ * there is no image before the page is freed.
  */
 static void unmapped_test_image(struct kunit *test)
 {
+	struct page *page;
+
 	unmapped_pages_free(ua_alloc_or_fail(test, 0), 0);
-	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
 	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
 	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 	ua_expect_count(test, 0, 0);
 
-	unmapped_pages_free(ua_alloc_or_fail(test, 0), 0);
+	page = ua_alloc_or_fail(test, 0);
 	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	unmapped_pages_free(page, 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 }
 
-static int image_while_unmapping(struct page *page, unsigned int nr, bool valid)
+static int image_while_changing(struct page *page, unsigned int nr, bool valid)
 {
 	struct kunit *test = kunit_get_current_test();
+	int err;
 
+	ua_ctl.nr_changes++;
 	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
 	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
-	return unmapped_set_direct_map(page, nr, valid);
+	err = unmapped_set_direct_map(page, nr, valid);
+	kunit_activate_static_stub(test, unmapped_set_direct_map,
+				   image_while_changing);
+	return err;
 }
 
-/* A refill that is interrupted has unmapped pages that are not counted yet. */
-static void unmapped_test_image_refill(struct kunit *test)
+/*
+ * A refill that is interrupted has unmapped pages that are not counted yet, and
+ * a release has pages of which it is not known whether they are mapped.
+ */
+static void unmapped_test_image_in_transit(struct kunit *test)
 {
 	int order;
 
 	for (order = 0; order <= PMD_ORDER; order += PMD_ORDER) {
 		ua_use_fake_source(test, order);
-		KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+		ua_ctl.nr_changes = 0;
 		kunit_activate_static_stub(test, unmapped_set_direct_map,
-					   image_while_unmapping);
+					   image_while_changing);
 		unmapped_pages_free(ua_alloc_or_fail(test, 0), 0);
+		KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 		ua_drain_all();
 		KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+		KUNIT_EXPECT_EQ(test, ua_ctl.nr_changes, 2);
+		kunit_deactivate_static_stub(test, unmapped_set_direct_map);
 	}
 }
 
-/* Memory that was given back is ordinary memory and can be written to. */
 /* Pages that may be in an image are copied, and prevent none. */
 static void unmapped_test_image_allowed(struct kunit *test)
 {
@@ -87,8 +100,8 @@ static void unmapped_test_image_allowed(struct kunit *test)
 	unmapped_image_allow(page, 1);
 	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
 	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
-	/* What the block had besides is not in the image. */
-	ua_expect_count(test, 2, 0);
+	/* The entry of the block is not split for what else it has. */
+	ua_expect_count(test, 2, UNMAPPED_BLOCK_PAGES - 2);
 	ua_expect_present(test, page, 1, false);
 
 	unmapped_image_copy(buf, page + 1);
@@ -144,14 +157,34 @@ static void unmapped_test_image_denied(struct kunit *test)
 
 	unmapped_pages_free(secret, 0);
 	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
-	/* A free page is no more welcome than a secret one. */
-	secret = ua_alloc_or_fail(test, 0);
-	unmapped_pages_free(secret, 0);
-	KUNIT_EXPECT_FALSE(test, unmapped_image_ready());
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
 	unmapped_image_deny(page, 0);
 	unmapped_pages_free(page, 0);
 }
 
+/* A free page may have what others left there: it is in the image as zeroes. */
+static void unmapped_test_image_free(struct kunit *test)
+{
+	unsigned long *buf = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	struct page *page = ua_alloc_or_fail(test, PMD_ORDER - 1);
+	struct page *other = page + UNMAPPED_BLOCK_PAGES / 2;
+
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	KUNIT_ASSERT_TRUE(test, unmapped_page(other));
+	KUNIT_ASSERT_FALSE(test, unmapped_page_zeroed(other));
+	ua_fill_pages(test, other, 0);
+	unmapped_image_allow(page, PMD_ORDER - 1);
+	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
+	KUNIT_EXPECT_TRUE(test, unmapped_image_ready());
+	memset(buf, 0x5a, PAGE_SIZE);
+	unmapped_image_copy(buf, other);
+	KUNIT_EXPECT_NULL(test, memchr_inv(buf, 0, PAGE_SIZE));
+	ua_expect_present(test, other, PMD_ORDER - 1, false);
+	unmapped_image_deny(page, PMD_ORDER - 1);
+	unmapped_pages_free(page, PMD_ORDER - 1);
+}
+
+/* Memory that was given back is ordinary memory and can be written to. */
 static void unmapped_test_usable_after_drain(struct kunit *test)
 {
 	struct page *page = ua_alloc_or_fail(test, PMD_ORDER);
@@ -333,7 +366,8 @@ static void unmapped_test_reclaim(struct kunit *test)
 	unmapped_pages_free(ua_alloc_or_fail(test, PMD_ORDER), PMD_ORDER);
 	unmapped_pages_free(eighths[0], PMD_ORDER - 3);
 	ua_expect_count(test, 448, 512 + 64);
-	KUNIT_EXPECT_EQ(test, unmapped_alloc_releasable(), 512 + 64);
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(page_zone(eighths[0])),
+			512 + 64);
 
 	if (page_zonenum(eighths[0]) > 0)
 		unmapped_alloc_reclaim(nid, page_zonenum(eighths[0]) - 1, 1,
@@ -371,12 +405,17 @@ static void unmapped_test_reclaim(struct kunit *test)
 	memalloc_noreclaim_restore(noreclaim);
 }
 
-/* Who decides whether reclaim is worth another try knows of all free pages. */
+/*
+ * Who decides whether reclaim is worth another try knows of all free pages, and
+ * so does who asks for the available memory.
+ */
 static void unmapped_test_reclaimable(struct kunit *test)
 {
 	struct page *page = ua_alloc_or_fail(test, 0);
 	const struct zone *zone = page_zone(page);
 
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone),
+			UNMAPPED_BLOCK_PAGES - 1);
 	ua_drain_pcps();
 	KUNIT_EXPECT_EQ(test, unmapped_alloc_reclaimable(zone),
 			UNMAPPED_BLOCK_PAGES - 1);
@@ -559,9 +598,10 @@ static struct kunit_case ua_cases[] = {
 	KUNIT_CASE(unmapped_test_drain_keeps_used),
 	KUNIT_CASE(unmapped_test_image_in_use),
 	KUNIT_CASE(unmapped_test_image),
-	KUNIT_CASE(unmapped_test_image_refill),
+	KUNIT_CASE(unmapped_test_image_in_transit),
 	KUNIT_CASE(unmapped_test_image_allowed),
 	KUNIT_CASE(unmapped_test_image_denied),
+	KUNIT_CASE(unmapped_test_image_free),
 	KUNIT_CASE(unmapped_test_image_lacks_page),
 	KUNIT_CASE(unmapped_test_usable_after_drain),
 	KUNIT_CASE(unmapped_test_whole_blocks_last),

@@ -50,6 +50,7 @@ struct ua_ctl {
 	bool fail_both;		/* ... or for either */
 	int nr_fails;		/* this many times */
 	unsigned int nr_breaks;	/* how often a block in transit was broken */
+	unsigned int nr_changes; /* how often the direct map was changed */
 	struct read_page read;
 	struct task_struct *traced; /* whose allocations are counted, ... */
 	struct page *last_traced; /* ... the last one ... */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A consumer whose pages may be in a hibernation image, as kernel text is: it
- * maps a block of unmapped pages read-only.
+ * maps half a block of unmapped pages read-only. The other half is free.
  *
  * /sys/module/unmapped_keep/parameters has the address of the mapping, the one
  * that the direct map would have, and whether all is as it was.
@@ -13,15 +13,15 @@
 #include <linux/unmapped_alloc.h>
 #include <linux/vmalloc.h>
 
-#define ORDER		PMD_ORDER
-#define NR_PAGES	(PMD_SIZE / PAGE_SIZE)
+#define ORDER		(PMD_ORDER - 1)
+#define NR_PAGES	(1U << ORDER)
 
 /* See ../secrets.c: it is the mark of neither secrets nor ordinary memory. */
 #define MARK		32
 #define MARK_AT		64
 #define KIND		0x3c
 
-static struct page *block;
+static struct page *chunk;
 static u8 *map;
 
 static ulong address;
@@ -55,7 +55,7 @@ static int state_get(char *buffer, const struct kernel_param *kp)
 
 	for (i = 0; map && i < NR_PAGES; i++) {
 		damaged += !page_intact(i);
-		mapped += kernel_page_present(block + i);
+		mapped += kernel_page_present(chunk + i);
 	}
 	return sysfs_emit(buffer, "damaged %u mapped %u\n", damaged, mapped);
 }
@@ -67,8 +67,8 @@ MODULE_PARM_DESC(state, "number of pages that are damaged, and in the direct map
 static void __exit keep_exit(void)
 {
 	vunmap(map);
-	unmapped_image_deny(block, ORDER);
-	unmapped_pages_free(block, ORDER);
+	unmapped_image_deny(chunk, ORDER);
+	unmapped_pages_free(chunk, ORDER);
 }
 
 static int __init keep_init(void)
@@ -77,11 +77,11 @@ static int __init keep_init(void)
 	unsigned int i, j;
 	int err = -ENOMEM;
 
-	block = unmapped_pages_alloc(GFP_KERNEL, ORDER);
-	if (!pages || !block)
+	chunk = unmapped_pages_alloc(GFP_KERNEL, ORDER);
+	if (!pages || !chunk)
 		goto free;
 	for (i = 0; i < NR_PAGES; i++)
-		pages[i] = block + i;
+		pages[i] = chunk + i;
 	map = vmap(pages, NR_PAGES, VM_MAP, PAGE_KERNEL);
 	if (!map)
 		goto free;
@@ -95,17 +95,17 @@ static int __init keep_init(void)
 	if (err)
 		goto unmap;
 
-	unmapped_image_allow(block, ORDER);
+	unmapped_image_allow(chunk, ORDER);
 	address = (unsigned long)map;
-	alias = (unsigned long)page_address(block);
+	alias = (unsigned long)page_address(chunk);
 	kvfree(pages);
 	return 0;
 
 unmap:
 	vunmap(map);
 free:
-	if (block)
-		unmapped_pages_free(block, ORDER);
+	if (chunk)
+		unmapped_pages_free(chunk, ORDER);
 	kvfree(pages);
 	return err;
 }
