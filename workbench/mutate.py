@@ -234,6 +234,8 @@ MUTATIONS = [
     ("pages in use prevent hibernation", "mm/unmapped-image.c", "\tif (nr_denied > 0) {", "\tif (0) {", "hibernate"),
     ("the image's creation is the last moment at which they do", "mm/unmapped-image.c",
      "\treturn count.used == atomic_long_read(&unmapped_nr_image_allowed) &&\n", "\treturn\n", "kunit"),
+    ("who asks about a page frame waits until its zone has grown", "mm/unmapped-owner.c",
+     ("seq = zone_span_seqbegin(zone);", "while (zone_span_seqretry(zone, seq));"), ("seq = 0;", "while (seq);"), "kunit"),
     ("free pages prevent no image", "mm/unmapped-image.c",
      "\t\tsum->used += count.used;\n", "\t\tsum->used += count.owned;\n", "kunit"),
     ("pages on their way out do", "mm/unmapped-image.c",

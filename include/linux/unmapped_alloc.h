@@ -282,7 +282,8 @@ struct folio *unmapped_folio_alloc_mpol_noprof(gfp_t gfp, unsigned int order,
  * next allocation. If there are other references, the pages are freed when the
  * last one of them is dropped.
  *
- * Context: Any context except NMI.
+ * Context: Any context except NMI; with PREEMPT_RT one that can be preempted, as
+ * for __free_pages().
  */
 void unmapped_pages_free(struct page *page, unsigned int order);
 

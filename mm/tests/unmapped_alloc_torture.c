@@ -230,13 +230,16 @@ static void free_by_irq_work(struct slot *slot)
 	irq_work_sync(&work.work);
 }
 
+/* With PREEMPT_RT, no page may be freed so. */
 static void free_irqs_off(struct slot *slot)
 {
-	unsigned long flags;
+	unsigned long flags = 0;
 
-	local_irq_save(flags);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_save(flags);
 	unmapped_pages_free(slot->page, slot->order);
-	local_irq_restore(flags);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_restore(flags);
 }
 
 static void free_bh_off(struct slot *slot)

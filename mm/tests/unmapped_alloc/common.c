@@ -13,6 +13,16 @@
 
 struct ua_ctl ua_ctl;
 
+/*
+ * With PREEMPT_RT, no page is freed with interrupts off but by free_pages_nolock(),
+ * and neither then nor with preemption off can KUnit look for a stub.
+ */
+void ua_skip_if_rt(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		kunit_skip(test, "not with PREEMPT_RT");
+}
+
 /* Without kernel text: there is always some, at least that of this module. */
 void ua_count_all(struct unmapped_count *sum)
 {

@@ -4,8 +4,10 @@
  */
 
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/smp.h>
@@ -63,6 +65,72 @@ static void unmapped_test_pfn(struct kunit *test)
 	/* No machine has memory there. */
 	pfn = PHYS_PFN(BIT_ULL(MAX_PHYSMEM_BITS)) - 1;
 	KUNIT_EXPECT_FALSE(test, unmapped_pfn(pfn));
+}
+
+/**
+ * struct asked - a page frame that another CPU asks about
+ * @pfn: the page frame.
+ * @ready: the other CPU waits for @go.
+ * @go: may it ask?
+ * @begun: it asks now.
+ * @over: it has the answer.
+ * @answer: what it is.
+ */
+struct asked {
+	unsigned long pfn;
+	struct completion ready;
+	bool go;
+	bool begun;
+	struct completion over;
+	bool answer;
+};
+
+static int ask(void *data)
+{
+	struct asked *asked = data;
+
+	complete(&asked->ready);
+	while (!READ_ONCE(asked->go))
+		cpu_relax();
+	WRITE_ONCE(asked->begun, true);
+	asked->answer = unmapped_pfn(asked->pfn);
+	complete(&asked->over);
+	return 0;
+}
+
+/* A zone that is growing is not looked at before it has grown. */
+static void unmapped_test_pfn_growing(struct kunit *test)
+{
+	int self = raw_smp_processor_id();
+	int cpu = cpumask_any_but(cpu_online_mask, self);
+	struct page *page = ua_alloc_or_fail(test, 0);
+	struct asked asked = { .pfn = page_to_pfn(page) };
+	struct task_struct *other;
+	bool answered;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_HOTPLUG) || cpu >= nr_cpu_ids) {
+		unmapped_pages_free(page, 0);
+		kunit_skip(test, "no memory hotplug, or no other CPU");
+	}
+
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(self)), 0);
+	init_completion(&asked.ready);
+	init_completion(&asked.over);
+	other = kthread_run_on_cpu(ask, &asked, cpu, "unmapped_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(other));
+	wait_for_completion(&asked.ready);
+	zone_span_writelock(page_zone(page));
+	WRITE_ONCE(asked.go, true);
+	while (!READ_ONCE(asked.begun))
+		cpu_relax();
+	/* If it does not wait, this is long enough to notice. */
+	mdelay(10);
+	answered = completion_done(&asked.over);
+	zone_span_writeunlock(page_zone(page));
+	wait_for_completion(&asked.over);
+	KUNIT_EXPECT_FALSE(test, answered);
+	KUNIT_EXPECT_TRUE(test, asked.answer);
+	unmapped_pages_free(page, 0);
 }
 
 /* Covers orders that the page allocator's per-CPU lists take or don't take. */
@@ -159,9 +227,11 @@ static void unmapped_test_put_in_softirq(struct kunit *test)
 
 static void unmapped_test_put_irqs_off(struct kunit *test)
 {
-	struct page *page = ua_alloc_or_fail(test, 2);
+	struct page *page;
 	unsigned long flags;
 
+	ua_skip_if_rt(test);
+	page = ua_alloc_or_fail(test, 2);
 	ua_fill_pages(test, page, 2);
 	local_irq_save(flags);
 	unmapped_pages_free(page, 2);
@@ -179,6 +249,7 @@ static void unmapped_test_put_nolock(struct kunit *test)
 	struct page *page;
 	int i;
 
+	ua_skip_if_rt(test);
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		page = ua_alloc_or_fail(test, orders[i]);
 		uz = unmapped_page_zone(page);
@@ -252,11 +323,15 @@ static void queue_nothing(struct irq_work *work)
 /* What a CPU had deferred when it died is put by another one, however much it is. */
 static void unmapped_test_put_nolock_dead(struct kunit *test)
 {
-	struct page *page = ua_alloc_or_fail(test, PMD_ORDER);
-	struct unmapped_zone *uz = unmapped_page_zone(page);
-	unsigned long used = uz->count.used;
+	struct unmapped_zone *uz;
+	struct page *page;
+	unsigned long used;
 	unsigned int cpu;
 
+	ua_skip_if_rt(test);
+	page = ua_alloc_or_fail(test, PMD_ORDER);
+	uz = unmapped_page_zone(page);
+	used = uz->count.used;
 	ua_fill_pages(test, page, PMD_ORDER);
 	kunit_activate_static_stub(test, unmapped_queue_deferred, queue_nothing);
 	cpu = get_cpu();
@@ -276,6 +351,7 @@ static struct kunit_case ua_cases[] = {
 	KUNIT_CASE(unmapped_test_late_reference_high_order),
 	KUNIT_CASE(unmapped_test_late_reference_block),
 	KUNIT_CASE(unmapped_test_pfn),
+	KUNIT_CASE(unmapped_test_pfn_growing),
 	KUNIT_CASE(unmapped_test_put_paths),
 	KUNIT_CASE(unmapped_test_neighbours),
 	KUNIT_CASE(unmapped_test_put_in_hardirq),

@@ -160,6 +160,7 @@ static void unmapped_test_tag_nolock(struct kunit *test)
 	struct page *page;
 
 	needs_profiling_on(test);
+	ua_skip_if_rt(test);
 	page = alloc_tagged(consumer(), GFP_KERNEL, 0);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	free_pages_nolock(page, 0);

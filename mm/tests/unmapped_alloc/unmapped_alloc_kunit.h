@@ -59,6 +59,7 @@ struct ua_ctl {
 };
 
 extern struct ua_ctl ua_ctl;
+void ua_skip_if_rt(struct kunit *test);
 void ua_count_all(struct unmapped_count *sum);
 void ua_expect_node_counts(struct kunit *test);
 void ua_expect_count(struct kunit *test, unsigned long used,
