@@ -33,6 +33,8 @@ busy_others() {
 # "MIB NODE"; a number if there are several programs.
 keep_secrets() {
 	mkfifo "/tmp/go$2"
+	# What another one said before must not be taken for this one's.
+	: >"/tmp/secrets$2"
 	# shellcheck disable=SC2086 # maybe two words
 	secrets $1 <>"/tmp/go$2" >"/tmp/secrets$2" &
 	eval "keeper$2=$!"
