@@ -292,18 +292,20 @@ static void unmapped_test_put_nolock_late(struct kunit *test)
 {
 	int self = raw_smp_processor_id();
 	int cpu = cpumask_any_but(cpu_online_mask, self);
-	struct page *page = ua_alloc_or_fail(test, 0);
-	struct late_put late = { .page = ua_alloc_or_fail(test, 0) };
-	struct unmapped_zone *uz = unmapped_page_zone(page);
-	unsigned long used = uz->count.used;
+	struct late_put late = {};
 	struct task_struct *other;
+	struct unmapped_zone *uz;
+	unsigned long used;
+	struct page *page;
 
-	if (cpu >= nr_cpu_ids) {
-		unmapped_pages_free(page, 0);
-		unmapped_pages_free(late.page, 0);
+	ua_skip_if_rt(test);
+	if (cpu >= nr_cpu_ids)
 		kunit_skip(test, "there is no other CPU");
-	}
 
+	page = ua_alloc_or_fail(test, 0);
+	late.page = ua_alloc_or_fail(test, 0);
+	uz = unmapped_page_zone(page);
+	used = uz->count.used;
 	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(self)), 0);
 	init_completion(&late.queued);
 	other = kthread_run_on_cpu(put_late, &late, cpu, "unmapped_kunit");
