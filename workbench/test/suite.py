@@ -17,6 +17,8 @@ OPTIONS = {
     # A single thread lets one CPU run for so long that no other one gets between
     # an access and its end, however long KCSAN delays it.
     "race": {"accel": "tcg,thread=multi"},
+    # KVM wants a constant TSC there.
+    "rt": {"model": "max,+svm,+invtsc"},
 }
 
 
