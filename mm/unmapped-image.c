@@ -64,10 +64,10 @@ static bool has_poisoned(unsigned long pfn, unsigned long end)
 }
 
 /*
- * Has a page that belongs in an image got a hardware error? It can't be read.
+ * Has a page in use that belongs in an image got a hardware error? It can't be read.
  * Its consumer expects the contents when the system resumes: a CPU would execute
  * whatever it finds in place of kernel text. Without hibernation, the access is
- * a machine check.
+ * a machine check. A free page with an error is left out, and is not handed out.
  */
 static bool image_lacks_page(void)
 {

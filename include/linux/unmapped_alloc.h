@@ -502,9 +502,9 @@ bool unmapped_image_allowed(const struct page *page);
 /**
  * unmapped_image_prepare() - prepare for a hibernation image
  *
- * Empties the cache if unmapped_image_check() allows that, including the free part
- * of blocks in use. User space should be frozen, or it may be using a secret's
- * block again by then. Allocations are possible meanwhile and afterwards, see
+ * Empties the cache if unmapped_image_check() allows that. The free part of blocks
+ * in use stays, and is in the image as zeroes. User space should be frozen, or it
+ * may be using a secret's block again by then. Allocations are possible meanwhile and afterwards, see
  * unmapped_image_ready().
  *
  * Context: Process context, may sleep.
@@ -518,8 +518,8 @@ int unmapped_image_prepare(void);
  * The result is only stable while nothing else can run.
  *
  * Context: Any context except NMI.
- * Return: true if the allocator has no pages but those in use that may be in an
- * image.
+ * Return: true if all pages in use may be in an image, none has a hardware error,
+ * and none is on its way from or to the page allocator.
  */
 bool unmapped_image_ready(void);
 

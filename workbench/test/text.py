@@ -70,10 +70,12 @@ def failing_results(suite):
     """Systematic failures of allocations."""
     machine = suite.boot("text-nth", "text-nth", ["16", "3000"], timeout=120, allow=("failures",))
     said, text = told(machine), "\n".join(machine.said)
-    for what, name, least in (("loading a module", "modules", 20), ("loading a program", "programs", 10)):
-        points = said[name]["load"]
+    # Seen: 105, 3, and 41 or 42.
+    for what, name, call, least in (("loading a module", "modules", "load", 50),
+                                    ("unloading it", "modules", "unload", 1),
+                                    ("loading a program of BPF", "programs", "load", 20)):
+        points = said[name][call]
         yield result(f"each of {points} allocations of {what} fails in turn", points >= least, text)
-    yield result("a module can be unloaded whatever fails", said["modules"]["unload"] >= 0, text)
     yield areas_result("after that", said["after"], text)
     yield from held_results("after that", said, text)
 

@@ -135,33 +135,34 @@ static void churn(int count, int rounds)
 	print_loads();
 }
 
-/* One allocation after the other fails, until there is none left to fail. */
-static void fail_each(int number)
-{
-	int points;
+/* The module whose loading and unloading is made to fail. */
+static int failing;
 
-	/* What is allocated once and for all must not be counted. */
-	load(number);
-	unload(number);
-	came = true;
-	for (points = 0; came; points++) {
-		fail_nth = points + 1;
-		load(number);
-		fail_nth = 0;
-		if (loaded[number])
-			unload(number);
-	}
-	printf("load %d\n", points - 1);
-	came = true;
-	for (points = 0; came; points++) {
-		load(number);
-		fail_nth = points + 1;
-		unload(number);
-		fail_nth = 0;
-		if (loaded[number])
-			unload(number);
-	}
-	printf("unload %d\n", points - 1);
+static bool load_failing(unsigned int nth)
+{
+	bool works;
+
+	fail_nth = nth;
+	load(failing);
+	fail_nth = 0;
+	works = loaded[failing];
+	if (works)
+		unload(failing);
+	return works;
+}
+
+static bool unload_failing(unsigned int nth)
+{
+	bool works;
+
+	load(failing);
+	fail_nth = nth;
+	unload(failing);
+	fail_nth = 0;
+	works = !loaded[failing];
+	if (!works)
+		unload(failing);
+	return works;
 }
 
 /* All that was done by the end, by whomever, is the pair. */
@@ -208,7 +209,12 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "time") && argc == 4) {
 		measure(count, atoi(argv[3]));
 	} else if (!strcmp(argv[1], "nth")) {
-		fail_each(count / KIB_STEP - 1);
+		failing = count / KIB_STEP - 1;
+		/* What is allocated once and for all must not be counted. */
+		load(failing);
+		unload(failing);
+		fail_each("load", load_failing);
+		fail_each("unload", unload_failing);
 	} else {
 		return 2;
 	}

@@ -108,22 +108,21 @@ static void measure(int count)
 	printf("own %.2f\npair %.2f\n", own / count, (own + others) / count);
 }
 
-/* One allocation after the other fails, until there is none left to fail. */
-static void fail_each(int nr)
-{
-	int points, fd;
+/* The length of the program whose loading is made to fail. */
+static int failing;
 
-	came = true;
-	for (points = 0; came; points++) {
-		fail_nth = points + 1;
-		fd = load(1, nr);
-		fail_nth = 0;
-		if (fd >= 0) {
-			run(fd, nr - 1);
-			close(fd);
-		}
-	}
-	printf("load %d\n", points - 1);
+static bool load_failing(unsigned int nth)
+{
+	int fd;
+
+	fail_nth = nth;
+	fd = load(1, failing);
+	fail_nth = 0;
+	if (fd < 0)
+		return false;
+	run(fd, failing - 1);
+	close(fd);
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -137,7 +136,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 3 && !strcmp(argv[1], "nth")) {
-		fail_each(atoi(argv[2]));
+		failing = atoi(argv[2]);
+		fail_each("load", load_failing);
 		return 0;
 	}
 	count = argc > 1 ? atoi(argv[1]) : 0;

@@ -36,23 +36,44 @@ static inline void arm(bool on)
 {
 	static int fd = -1;
 	const char *limit = getenv("FAIL_NTH");
-	unsigned int nth = fail_nth;
+	unsigned int nth = 0;
 	char text[16] = "";
 
-	if (!nth && limit)
-		nth = 1 + random_below(atoi(limit));
-	if (!nth)
+	if (!fail_nth && !limit)
 		return;
+	if (on)
+		nth = fail_nth ? fail_nth : 1 + random_below(atoi(limit));
 	if (fd < 0)
 		fd = open("/proc/self/fail-nth", O_RDWR);
 	/* What is left to be counted is 0 when it came. */
 	if (!on && pread(fd, text, sizeof(text) - 1, 0) > 0)
 		came = !atoi(text);
-	snprintf(text, sizeof(text), "%u", on ? nth : 0);
+	snprintf(text, sizeof(text), "%u", nth);
 	if (fd < 0 || pwrite(fd, text, strlen(text), 0) < 0) {
 		perror("/proc/self/fail-nth");
 		exit(1);
 	}
+}
+
+/*
+ * Let the first allocation of some calls fail, then the second, until there is none
+ * left to fail; say how many there were. once() does the calls, with fail_nth for
+ * those that are meant, and returns whether they worked, as they do at last.
+ */
+static inline void fail_each(const char *what, bool (*once)(unsigned int nth))
+{
+	unsigned int nth = 0;
+	bool works;
+
+	do {
+		came = false;
+		works = once(++nth);
+	} while (came);
+	if (!works) {
+		fprintf(stderr, "%s fails, and no allocation did\n", what);
+		exit(1);
+	}
+	printf("%s %u\n", what, nth - 1);
 }
 
 /* A call failed: an error, unless it was made to fail. */
