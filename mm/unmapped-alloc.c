@@ -68,8 +68,8 @@
  * vmemmap_remap_range() reclaims memory with init_mm's mmap_lock held, so
  * reclaim leaves changes that need this lock to a work item, which holds only
  * mem_hotplug_lock, for reading. Nor does anyone wait for this lock as a writer,
- * for then reclaim could not take it once more. The page allocator's free path holds none of
- * its own locks when it calls unmapped_alloc_catch().
+ * for then reclaim could not take it once more. The page allocator's free path
+ * holds none of its own locks when it calls unmapped_alloc_catch().
  *
  * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
  * CPU; a pointer for each 2 MiB of memory; once the allocator is used, an mm and

@@ -504,8 +504,8 @@ bool unmapped_image_allowed(const struct page *page);
  *
  * Empties the cache if unmapped_image_check() allows that. The free part of blocks
  * in use stays, and is in the image as zeroes. User space should be frozen, or it
- * may be using a secret's block again by then. Allocations are possible meanwhile and afterwards, see
- * unmapped_image_ready().
+ * may be using a secret's block again by then. Allocations are possible meanwhile
+ * and afterwards, see unmapped_image_ready().
  *
  * Context: Process context, may sleep.
  * Return: 0, or -EBUSY if pages are in use that must not be in an image.
