@@ -5,11 +5,13 @@
  *	rest
  *
  * Prints ticks of rdtsc a call or a page, the median of many: with QEMU's
- * -icount shift=0, instructions.
+ * -icount shift=0, instructions. And how many pages are freed for each call,
+ * which are those that are allocated for it.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -111,13 +113,36 @@ static double median(unsigned long long (*timed)(void), unsigned int times)
 	return ticks[times / 2];
 }
 
+static double pages_freed(void)
+{
+	FILE *f = fopen("/proc/vmstat", "r");
+	double pages = -1;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "pgfree ", 7))
+			pages = atof(line + 7);
+	if (pages < 0)
+		fail("/proc/vmstat");
+	fclose(f);
+	return pages;
+}
+
+static void print_calls(const char *name, unsigned long long (*timed)(void))
+{
+	double pages = pages_freed();
+
+	printf("%s %.2f\n", name, median(timed, CALLS));
+	printf("%s-pages %.2f\n", name, (pages_freed() - pages) / CALLS);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
 	if (argc > 1)
 		return 0;
-	printf("fork %.2f\n", median(fork_exit, CALLS));
-	printf("exec %.2f\n", median(fork_exec, CALLS));
+	print_calls("fork", fork_exit);
+	print_calls("exec", fork_exec);
 	printf("fault-private %.2f\n", median(fault_private, ROUNDS) / PAGES);
 	printf("fault-shared %.2f\n", median(fault_shared, ROUNDS) / PAGES);
 	return 0;
