@@ -19,6 +19,10 @@ DRIVERS = ["drivers/dma/", "drivers/iommu/", "drivers/virtio/", "kernel/bpf/", "
 X86 = ["arch/x86/kernel/alternative.o", "arch/x86/kvm/", "arch/x86/mm/"]
 FOLDERS = COMMON + DRIVERS + X86
 
+# With the series, without it, and whether for what the test image has: the other
+# ones are for what it has not.
+CONFIGURATIONS = (("plain", "base", True), ("nokunit", "base-nokunit", False))
+
 # Each with what it is for, and the targets that exist there.
 BUILDS = {
     "off": ("the feature off", FOLDERS),
@@ -76,7 +80,8 @@ def compared(name, complete, verb, *options):
         head = compile_again(name, "plain", sources, verb, *options)
         return Outcome([line for line in head if line.split(":")[0] in new_files()], len(sources), "objects")
     findings, number = [], 0
-    for variant, untouched, sources in (("plain", "base", in_image(True)), ("nokunit", "base-nokunit", in_image(False))):
+    for variant, untouched, there in CONFIGURATIONS:
+        sources = in_image(there)
         edited = [source for source in sources if source not in new_files()]
         head = compile_again(f"{name}-{variant}", variant, sources, verb, *options)
         base = compile_again(f"{name}-{untouched}", untouched, edited, verb, *options)

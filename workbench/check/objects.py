@@ -3,7 +3,7 @@
 
 import re
 
-from .compiled import folder, kernel
+from .compiled import CONFIGURATIONS, folder, in_image, kernel
 from .item import LINUX, Broken, Outcome, command, compiled_files, keep_log, logged, new_files, object_of
 
 # Bytes; a quarter of what the kernel warns about.
@@ -27,12 +27,15 @@ def frames(variant, sources):
 
 def checkstack(complete=True):
     """no function of the series has a large stack frame, and none got one"""
-    sources = compiled_files()
-    old = [source for source in sources if source not in new_files()]
-    # W=1 as in the check before, so that nothing is compiled again.
-    kernel("checkstack-plain-build", "plain", "W=1", *map(object_of, sources))
-    kernel("checkstack-base-build", "base", "W=1", *map(object_of, old))
-    head, base = frames("plain", sources), frames("base", old)
+    head, base = {}, {}
+    for variant, untouched, there in CONFIGURATIONS:
+        sources = in_image(there)
+        edited = [source for source in sources if source not in new_files()]
+        # W=1 as in the check before, so that nothing is compiled again.
+        kernel(f"checkstack-{variant}-build", variant, "W=1", *map(object_of, sources))
+        kernel(f"checkstack-{untouched}-build", untouched, "W=1", *map(object_of, edited))
+        head.update(frames(variant, sources))
+        base.update(frames(untouched, edited))
     findings = [f"{source}: {name} has more than {STACK} bytes"
                 for (source, name), size in sorted(head.items())
                 if size > max(STACK, base.get((source, name), 0))]
@@ -41,7 +44,7 @@ def checkstack(complete=True):
 
 def bloat(complete=True):
     """switched off, the series adds to no function (bloat-o-meter, next to the untouched kernel)"""
-    old = [source for source in compiled_files() if source not in new_files()]
+    old = [source for source in in_image(True) if source not in new_files()]
     # Objects that only the feature has are not there then.
     kernel("bloat-off-build", "off", *map(object_of, old))
     kernel("bloat-base-build", "base", "W=1", *map(object_of, old))

@@ -433,6 +433,8 @@ def group_guest(suite):
 
 # What others' program does with memory, of what 'make others' does.
 STRESS = ("secretmem", "memfd", "mlockmany", "vm", "userfaultfd", "tlb-shootdown", "pagemove")
+# Of these, what does not end when an allocation fails.
+FAILING = ("secretmem", "memfd", "userfaultfd")
 
 
 def group_stress(suite):
@@ -442,9 +444,26 @@ def group_stress(suite):
     for name in (*STRESS, "all"):
         lines = machine.results.get(name, [])
         yield result(f"stress-ng: {name}", lines[-1:] == ["status 0"], "\n".join(lines))
+    yield from left_results("stress-ng", "\n".join(machine.said))
+    yield from failing_results(suite)
+
+
+def failing_results(suite):
+    """Allocations fail at random under load."""
+    machine = suite.boot("failing", "failing", ["20", *FAILING], timeout=120, cpus=2, memory=2048,
+                         allow=("oom", "failures"), host_root=True)
     text = "\n".join(machine.said)
-    yield result("secrets can be kept after that", "the secrets were intact, and are freed" in text, text)
-    yield result("and all is given back but kernel text", kept_is_text(text), text)
+    for percent in (10, 50):
+        failed = re.search(rf"^{percent}: failed pages (\d+) objects (\d+)$", text, re.M)
+        yield result(f"stress-ng while {percent} % of the allocations of its processes fail",
+                     failed is not None and min(map(int, failed.groups())) > 0 and
+                     re.search(rf"^{percent}: .*run completed", text, re.M) is not None, text)
+    yield from left_results("failures", text)
+
+
+def left_results(name, text):
+    yield result(f"{name}: secrets can be kept afterwards", "the secrets were intact, and are freed" in text, text)
+    yield result(f"{name}: all is given back but kernel text", kept_is_text(text), text)
 
 
 def kept_is_text(text):

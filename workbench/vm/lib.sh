@@ -51,6 +51,21 @@ free_secrets() {
 	eval "wait \$keeper$1"
 }
 
+# The host's files in /mnt, for its programs to run there.
+mount_host() {
+	mkdir -p /mnt && mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=131072,cache=loose root /mnt || return 1
+	for dir in proc sys dev tmp; do
+		mount --rbind /$dir /mnt/$dir || return 1
+	done
+}
+
+# Whether secrets can be kept, and what the allocator has when nobody uses it.
+tell_left() {
+	echo | secrets 8 | sed 's/^/say /' >&3
+	echo 3 >/proc/sys/vm/drop_caches
+	sed 's/^/say /' /sys/kernel/debug/unmapped_alloc >&3
+}
+
 # What kernel text holds at the moment, when nothing is left that is kept only
 # until somebody needs the memory. Argument: how it is called.
 tell_held() {
