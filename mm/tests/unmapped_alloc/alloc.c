@@ -70,8 +70,7 @@ static void unmapped_test_free_by_page(struct kunit *test)
 	struct page *page = ua_alloc_or_fail(test, 5);
 	int i;
 
-	for (i = 1; i < 1 << 5; i++)
-		set_page_count(page + i, 1);
+	split_page(page, 5);
 	for (i = 0; i < 1 << 5; i++)
 		__free_page(page + (i * 7) % (1 << 5));
 	KUNIT_EXPECT_EQ(test, ua_nr_free_chunks(UNMAPPED_BLOCK, PMD_ORDER), 1);

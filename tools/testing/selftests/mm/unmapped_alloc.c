@@ -70,34 +70,45 @@ static long read_number(const char *file, const char *word)
 enum column { OWNED, USED, CACHED, TRANSIT, LOST, NR_COLUMNS };
 
 /*
- * The sum of a column of "Number of pages" in debugfs over all zones, without
- * the pages of kernel text.
+ * The sums of the columns of "Number of pages" in debugfs over all zones, without
+ * the pages of kernel text. Returns false if they can't be read.
  */
-static long read_pages(enum column column)
+static bool read_table(long sum[NR_COLUMNS])
 {
-	long sum = 0, text, value[NR_COLUMNS];
+	long text, value[NR_COLUMNS];
+	FILE *f = fopen(DEBUGFS, "r");
 	bool in_table = false;
 	char line[512];
-	FILE *f = fopen(DEBUGFS, "r");
+	int i;
 
+	memset(sum, 0, NR_COLUMNS * sizeof(*sum));
 	if (!f)
-		return -1;
+		return false;
 	while (fgets(line, sizeof(line), f)) {
-		if (!strncmp(line, "Number of pages", 15))
+		if (!strncmp(line, "Number of pages", 15)) {
 			in_table = true;
-		else if (line[0] == '\n')
+		} else if (line[0] == '\n') {
 			in_table = false;
-		else if (in_table &&
-			 sscanf(line, "Node %*d, zone %*s %ld %ld %ld %ld %ld",
-				&value[0], &value[1], &value[2], &value[3],
-				&value[4]) == NR_COLUMNS)
-			sum += value[column];
-		else if (sscanf(line, "text_unmapped %ld", &text) == 1 &&
-			 (column == OWNED || column == USED))
-			sum -= text / sysconf(_SC_PAGESIZE);
+		} else if (in_table &&
+			   sscanf(line, "Node %*d, zone %*s %ld %ld %ld %ld %ld",
+				  &value[0], &value[1], &value[2], &value[3],
+				  &value[4]) == NR_COLUMNS) {
+			for (i = 0; i < NR_COLUMNS; i++)
+				sum[i] += value[i];
+		} else if (sscanf(line, "text_unmapped %ld", &text) == 1) {
+			sum[OWNED] -= text / sysconf(_SC_PAGESIZE);
+			sum[USED] -= text / sysconf(_SC_PAGESIZE);
+		}
 	}
 	fclose(f);
-	return sum;
+	return true;
+}
+
+static long read_pages(enum column column)
+{
+	long sum[NR_COLUMNS];
+
+	return read_table(sum) ? sum[column] : -1;
 }
 
 static long nr_splits(void)
@@ -226,10 +237,14 @@ FIXTURE_SETUP(secret)
 
 FIXTURE_TEARDOWN(secret)
 {
+	long pages[NR_COLUMNS];
+
 	EXPECT_EQ(stop_restorer(), 0);
 	EXPECT_EQ(used_pages_settled(), 0);
-	EXPECT_EQ(read_pages(TRANSIT), 0);
-	EXPECT_EQ(read_pages(OWNED), read_pages(CACHED));
+	/* The cache may just be giving a block back, since nobody uses it. */
+	EXPECT_TRUE(read_table(pages));
+	EXPECT_EQ(pages[USED], 0);
+	EXPECT_EQ(pages[OWNED], pages[CACHED] + pages[TRANSIT]);
 }
 
 TEST_F(secret, contents)
