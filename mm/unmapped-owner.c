@@ -105,20 +105,11 @@ bool unmapped_page(const struct page *page)
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_page);
 
-/* A zone can grow at either end while it is looked at. */
-static bool spans_pfn(struct zone *zone, unsigned long pfn)
-{
-	unsigned int seq;
-	bool spans;
-
-	do {
-		seq = zone_span_seqbegin(zone);
-		spans = zone_spans_pfn(zone, pfn);
-	} while (zone_span_seqretry(zone, seq));
-
-	return spans;
-}
-
+/*
+ * Memory that no zone has is reserved, and its pageblock's flags must not be looked
+ * at. The zone's span could tell as well, but it changes while memory is hot-added,
+ * and the caller may have interrupted that.
+ */
 bool unmapped_pfn(unsigned long pfn)
 {
 	struct page *page;
@@ -126,8 +117,7 @@ bool unmapped_pfn(unsigned long pfn)
 	if (!unmapped_alloc_is_used())
 		return false;
 	page = pfn_to_online_page(pfn);
-	/* Memory of the firmware is in no zone. */
-	return page && spans_pfn(page_zone(page), pfn) && unmapped_page(page);
+	return page && !PageReserved(page) && unmapped_page(page);
 }
 EXPORT_SYMBOL_FOR_CONSUMERS(unmapped_pfn);
 

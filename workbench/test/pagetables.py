@@ -14,9 +14,10 @@ FRAME = 0x000ffffffffff000
 LA57 = 1 << 12  # of CR4
 
 
-def leaves(memory, table, level, address=0, flags=WRITABLE):
+def leaves(memory, table, level, seen, address=0, flags=WRITABLE):
     """Entries that map something in the kernel's half: address, frame, size,
-    writable, executable. All levels have their say in the last two."""
+    writable, executable. All levels have their say in the last two. A table that
+    is used at many addresses, as KASAN does, is looked at once, in @seen then."""
     size = 1 << (12 + 9 * level)
     for index, entry in enumerate(struct.unpack_from("<512Q", memory, table)):
         at = address + index * size
@@ -27,8 +28,10 @@ def leaves(memory, table, level, address=0, flags=WRITABLE):
         new = flags & entry & WRITABLE | (flags | entry) & NO_EXECUTE
         frame = entry & FRAME & -size if level and entry & LARGE else entry & FRAME
         if level and not entry & LARGE:
-            if frame + 4096 <= len(memory):
-                yield from leaves(memory, frame, level - 1, at, new)
+            where = frame, level, at + size > TEXT[0] and at < TEXT[1]
+            if frame + 4096 <= len(memory) and where not in seen:
+                seen.add(where)
+                yield from leaves(memory, frame, level - 1, seen, at, new)
         else:
             yield at, frame, size, bool(new & WRITABLE), not new & NO_EXECUTE
 
@@ -36,7 +39,7 @@ def leaves(memory, table, level, address=0, flags=WRITABLE):
 def look(memory, cr3, cr4):
     """Pages of text, how many of them are writable, how many are mapped once more."""
     text, writable, others = set(), 0, []
-    for at, frame, size, can_write, can_execute in leaves(memory, cr3 & FRAME, 4 if cr4 & LA57 else 3):
+    for at, frame, size, can_write, can_execute in leaves(memory, cr3 & FRAME, 4 if cr4 & LA57 else 3, set()):
         if not TEXT[0] <= at < TEXT[1]:
             others.append((frame, size))
         elif can_execute:
