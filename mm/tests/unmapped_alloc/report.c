@@ -357,6 +357,8 @@ static unsigned long reclaim(int nid)
 	unsigned int noreclaim = memalloc_noreclaim_save();
 	struct unmapped_count before, after;
 
+	/* Reclaim waits for a second at most, which a slow machine may need. */
+	unmapped_node(nid)->report_start = jiffies + 60 * HZ;
 	unmapped_alloc_count(nid, &before);
 	unmapped_alloc_reclaim(nid, ZONE_NORMAL, 1, false, 0);
 	unmapped_alloc_count(nid, &after);
