@@ -340,7 +340,7 @@ MUTATIONS = [
     ("only where addresses and offsets agree", "virt/kvm/guest_memfd.c",
      "\t    !IS_ALIGNED(slot->base_gfn - slot->gmem.pgoff,\n\t\t\tKVM_GMEM_LARGE_PAGES) ||\n", "", "kvm"),
     ("whatever the address in userspace is", "arch/x86/kvm/x86.c",
-     "\t\tif (kvm_memslot_is_gmem_only(slot))\n\t\t\tugfn", "\t\tif (0)\n\t\t\tugfn", "kvm"),
+     "\tif (kvm_memslot_is_gmem_only(slot))\n\t\treturn slot->gmem.pgoff;\n", "", "kvm"),
     ("and as the guest's own page tables allow", "arch/x86/kvm/mmu/mmu.c",
      "\tfault->max_level = min(kvm_max_level_for_order(max_order),\n\t\t\t       fault->max_level);\n",
      "\tfault->max_level = kvm_max_level_for_order(max_order);\n", "kvm"),
