@@ -16,7 +16,9 @@ def group_dma(suite):
         machine = suite.boot("dma-dmatest", "dma", ["28", "nothing"])
         yield from kernels_own_results("", "\n".join(machine.said))
         return
-    yield from dma_results(suite, "28 bits", "28", "fallback", "dmatest", mask="0xfffffff")
+    # The benchmark maps what it gets, wherever: with all checks, that is above 256 MiB.
+    yield from dma_results(suite, "28 bits", "28", "fallback", *("dmatest",) * (suite.variant != "debug"),
+                           mask="0xfffffff")
     extras = ("failures", "short") if suite.variant == "debug" else ("failures", "short", "unbind")
     yield from dma_results(suite, "64 bits, bounced", "64", "bounce", *extras, append="swiotlb=force")
     yield from dma_results(suite, "32 bits, intel-iommu", "32", "unmapped", mask="0xffffffff", extra=INTEL_IOMMU)

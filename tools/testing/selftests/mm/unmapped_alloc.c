@@ -306,7 +306,10 @@ static long used_kb(const char *name)
 	return all < 0 ? -1 : all - nr_free;
 }
 
-/* The same of all nodes; their numbers have no gaps in the VMs of the tests. */
+/*
+ * The same of all nodes, whose numbers have no gaps in the VMs of the tests. A
+ * kernel without nodes has only the sum.
+ */
 static long nodes_used_kb(void)
 {
 	long kb = 0, used;
@@ -318,7 +321,7 @@ static long nodes_used_kb(void)
 			 node);
 		used = used_kb(name);
 		if (used < 0)
-			return node ? kb : -1;
+			return node ? kb : used_kb("/proc/meminfo");
 		kb += used;
 	}
 }
