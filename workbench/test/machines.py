@@ -94,6 +94,9 @@ def considerate_results(suite):
         yield result(what, bool(re.match(wanted, told.get(name, ""))), str(told))
     for program, test, what in KILLED:
         name = f"{program} {test}".strip()
+        if suite.variant == "small" and "memory_failure" in test:
+            yield f"{name}, killed", SKIPPED, "it needs MEMORY_FAILURE"
+            continue
         yield result(f"{name}, killed when it has changed {what}, leaves everything as before",
                      told.get(f"{name}, {what}") == "restored", str(told))
 
