@@ -16,8 +16,8 @@ export KERNEL_SRC CONFIG DEBUG
 # Debian's python has the modules that the kernel's scripts need.
 export PATH := /usr/sbin:/usr/bin:/sbin:/bin:$(PATH)
 
-# Kernels with what finds mistakes, see workbench/config; the tests have not run on
-# race and small yet.
+# Kernels with what finds mistakes, see workbench/config; no test has run on race
+# yet, and small lacks what some groups need.
 checking := debug rt
 variants := base plain debug race rt small off
 parameters := VARIANT SIZE BASE CASE QUICK ACCEL KERNEL_SRC CONFIG DEBUG DISK
