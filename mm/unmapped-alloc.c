@@ -59,6 +59,10 @@
  * - maps_lock in unmapped-vmap.c, with interrupts on, because it is only taken
  *   in process context; no other lock nests inside
  *
+ * unmapped_node::drain_lock is held while memory is given back, and taken with
+ * mem_hotplug_lock held for writing. unmapped_pcp::lock, 2 and 3, and the locks of
+ * the direct map nest inside.
+ *
  * purge_mutex in unmapped-vmap.c is held while mappings that were dropped are
  * removed, with none of the other locks held. maps_lock, locks of vmalloc, and
  * what a free takes (unmapped_pcp::lock, 2) nest inside.

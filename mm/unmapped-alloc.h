@@ -253,6 +253,12 @@ struct unmapped_node {
 	/** @isolated_work: gives back what was freed of isolated pageblocks. */
 	struct work_struct isolated_work;
 	/**
+	 * @drain_lock: held while all free memory is given back. So who finds
+	 * nothing left does not miss what @isolated_work has just taken off the
+	 * lists. Nobody reclaims memory while it is held.
+	 */
+	struct mutex drain_lock;
+	/**
 	 * @report_wait: for the end of a report. Its lock protects @reporting and
 	 * @nr_report_pauses.
 	 */

@@ -12,6 +12,7 @@
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/swap.h>
@@ -161,19 +162,22 @@ static void drain_pcps(int nid)
  * @nid: the node.
  *
  * The free part of partly used blocks stays. Waits for a report to the
- * hypervisor.
+ * hypervisor, and for others that do the same.
  *
  * Context: Process context, may sleep.
  * Return: number of pages given back.
  */
 unsigned long unmapped_alloc_drain(int nid)
 {
+	struct unmapped_node *node = unmapped_node(nid);
 	unsigned long freed;
 
-	unmapped_report_pause(unmapped_node(nid));
-	drain_pcps(nid);
-	freed = release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
-	unmapped_report_resume(unmapped_node(nid));
+	unmapped_report_pause(node);
+	scoped_guard(mutex, &node->drain_lock) {
+		drain_pcps(nid);
+		freed = release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
+	}
+	unmapped_report_resume(node);
 	return freed;
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_alloc_drain);
@@ -446,6 +450,7 @@ static void idle_work(struct work_struct *work)
 void __init unmapped_release_init_node(struct unmapped_node *node)
 {
 	unmapped_report_init_node(node);
+	mutex_init(&node->drain_lock);
 	/* An idle CPU need not wake up for this. */
 	INIT_DEFERRABLE_WORK(&node->idle_work, idle_work);
 }

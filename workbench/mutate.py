@@ -24,6 +24,8 @@ MUTATIONS = [
      "\tunmap_pages(clear->mm, clear->pte, nr);\n", "", "kunit"),
     ("a block in use stays whole when memory can't go offline", "mm/unmapped-isolate.c",
      "\t\tif (PageHWPoison(page + i)) {\n\t\t\tunmapped_zone", "\t\tif (1) {\n\t\t\tunmapped_zone", "kunit"),
+    ("who wants all free memory waits for who gives it back already", "mm/unmapped-release.c",
+     "\tscoped_guard(mutex, &node->drain_lock) {\n", "\t{\n", "kunit"),
     ("no other CPU finds a page that is being cleared", "mm/unmapped-clear.c",
      "\t\tclear->mm = mm_alloc();\n", "\t\tclear->mm = per_cpu(clear_mms, 0).mm ?: mm_alloc();\n", "kunit"),
     ("freed init memory has no other mapping", "arch/x86/mm/init.c",

@@ -3,11 +3,13 @@
  * KUnit tests: isolated pageblocks, memory that goes offline, poisoned pages.
  */
 
+#include <linux/completion.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/page-isolation.h>
 #include <linux/pagemap.h>
 #include <linux/set_memory.h>
+#include <linux/workqueue.h>
 
 #include "unmapped_alloc_kunit.h"
 
@@ -32,6 +34,50 @@ static void unmapped_test_contig_range(struct kunit *test)
 		free_contig_range(pfn, UNMAPPED_BLOCK_PAGES);
 		ua_expect_count(test, 0, 0);
 	}
+}
+
+struct other_drain {
+	struct work_struct work;
+	struct completion done;
+	int nid;
+	bool too_early;
+};
+
+static void drain_meanwhile(struct work_struct *work)
+{
+	struct other_drain *other = container_of(work, struct other_drain, work);
+
+	unmapped_alloc_drain(other->nid);
+	complete(&other->done);
+}
+
+static int drain_while_mapping(struct page *page, unsigned int nr, bool valid)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct other_drain *other = test->priv;
+
+	kunit_deactivate_static_stub(test, unmapped_set_direct_map);
+	queue_work(system_dfl_wq, &other->work);
+	/* The longer, the surer it is to be seen. It is not there to be waited for. */
+	other->too_early = wait_for_completion_timeout(&other->done, HZ / 4);
+	return unmapped_set_direct_map(page, nr, valid);
+}
+
+/* Who asks for all free memory gets what another one is just giving back. */
+static void unmapped_test_drain_waits(struct kunit *test)
+{
+	struct page *page = ua_alloc_or_fail(test, 0);
+	struct other_drain other = { .nid = page_to_nid(page) };
+
+	init_completion(&other.done);
+	INIT_WORK_ONSTACK(&other.work, drain_meanwhile);
+	test->priv = &other;
+	unmapped_pages_free(page, 0);
+	kunit_activate_static_stub(test, unmapped_set_direct_map, drain_while_mapping);
+	KUNIT_EXPECT_EQ(test, unmapped_alloc_drain(other.nid), UNMAPPED_BLOCK_PAGES);
+	KUNIT_EXPECT_FALSE(test, other.too_early);
+	flush_work(&other.work);
+	destroy_work_on_stack(&other.work);
 }
 
 /* Isolate the block of a page in use. */
@@ -368,6 +414,7 @@ static void unmapped_test_offline_in_use(struct kunit *test)
 static struct kunit_case ua_cases[] = {
 #if defined(CONFIG_MEMORY_ISOLATION) && defined(CONFIG_CONTIG_ALLOC)
 	KUNIT_CASE(unmapped_test_contig_range),
+	KUNIT_CASE(unmapped_test_drain_waits),
 	KUNIT_CASE(unmapped_test_isolated),
 	KUNIT_CASE(unmapped_test_isolated_late),
 	KUNIT_CASE(unmapped_test_isolated_lists),
