@@ -373,6 +373,7 @@ static int __init execmem_unmapped_init(void)
 	shrinker->count_objects = count_spare;
 	shrinker->scan_objects = scan_spare;
 	/* All of it is freed by one scan, which is due as soon as memory is short. */
+	shrinker->seeks = 0;
 	shrinker->batch = 1;
 	shrinker_register(shrinker);
 	return 0;

@@ -30,6 +30,7 @@ unsigned long execmem_cache_spare(void);
 unsigned long execmem_cache_shrink(void);
 #if IS_ENABLED(CONFIG_EXECMEM_KUNIT_TEST)
 void execmem_cache_flush(void);
+void execmem_cache_age(void);
 bool execmem_cache_check(void);
 int execmem_may_fail(void);
 #endif

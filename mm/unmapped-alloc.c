@@ -27,18 +27,20 @@
  *   the last reference is dropped, __free_pages_prepare() returns the page to
  *   the allocator.
  * - cached: free, on a per-CPU list or part of a chunk on one of its zone's
- *   free lists. Zero if it was ever handed out, or overwritten by its owner
- *   or by the hypervisor.
+ *   free lists. A page that was ever handed out is zero, unless its owner
+ *   overwrote it after that, or it was reported to the hypervisor.
  * - in transit: taken off the lists to be given back, or while it is reported to
  *   the hypervisor.
  * - lost: has a hardware error, or could not be mapped again. No longer owned.
  *
  * When pages are cleared: before the call that drops the last reference
- * returns. There are two exceptions. free_pages_nolock() leaves the page to an
+ * returns. There are three exceptions. free_pages_nolock() leaves the page to an
  * irq_work, which runs as soon as interrupts are enabled on this CPU, so before
- * anything else but a caller with interrupts off uses the allocator on it.
- * release_pages() and the like clear a batch of folios once they have processed
- * all of it. No page is free before it is cleared.
+ * anything else but a caller with interrupts off uses the allocator on it; on
+ * PREEMPT_RT, a thread runs it. release_pages() and the like clear a batch of
+ * folios once they have processed all of it. unmapped_block_free() is for owners
+ * that have overwritten the block themselves. But for these, no page is free
+ * before it is cleared.
  *
  * Lock order:
  *
@@ -49,7 +51,8 @@
  * Under 2, locks of the slab and page allocators are taken for the bitmap that
  * is allocated when a block is split up (GFP_NOWAIT), and those of a workqueue.
  *
- * These nest neither with locks 2 and 3 nor with each other:
+ * These nest neither with locks 2 and 3 nor with each other, except that reclaim
+ * may take the first while clear_mutex is held:
  *
  * - unmapped_pcp::lock, interrupts off, also taken under 1; pages are cleared
  *   under it
@@ -59,9 +62,9 @@
  * - maps_lock in unmapped-vmap.c, with interrupts on, because it is only taken
  *   in process context; no other lock nests inside
  *
- * unmapped_node::drain_lock is held while memory is given back, and taken with
- * mem_hotplug_lock held for writing. unmapped_pcp::lock, 2 and 3, and the locks of
- * the direct map nest inside.
+ * unmapped_node::drain_lock is held by unmapped_alloc_drain(), and taken with
+ * mem_hotplug_lock held for writing. unmapped_pcp::lock, 2 and 3, the locks of the
+ * direct map, and reclaim without I/O nest inside.
  *
  * purge_mutex in unmapped-vmap.c is held while mappings that were dropped are
  * removed, with none of the other locks held. maps_lock, locks of vmalloc, and
@@ -71,15 +74,17 @@
  * locks (cpa_lock and init_mm's mmap_lock on x86) and waits for other CPUs.
  * vmemmap_remap_range() reclaims memory with init_mm's mmap_lock held, so
  * reclaim leaves changes that need this lock to a work item, which holds only
- * mem_hotplug_lock, for reading. Nor does anyone wait for this lock as a writer,
- * for then reclaim could not take it once more. The page allocator's free path
- * holds none of its own locks when it calls unmapped_alloc_catch().
+ * mem_hotplug_lock, for reading. Nor does direct_map_collapse() wait for this
+ * lock as a writer, for then reclaim could not take it once more. The page
+ * allocator's free path holds none of its own locks when it calls
+ * unmapped_alloc_catch().
  *
- * Memory cost: about 1 KiB for each zone of each node, plus 16 bytes for each
- * CPU; a pointer for each 2 MiB of memory; once the allocator is used, an mm and
- * its page tables for each CPU, about 22 KiB; 96 bytes for each area that ever
- * had fragments. Nothing in struct page; three bits for each pageblock, in a
- * word that has them to spare.
+ * Memory cost: about 1 KiB for each zone of each node, plus 24 bytes for each
+ * CPU; a pointer for each 2 MiB of memory, up to 128 GiB; once the allocator is
+ * used, an mm and its page tables for each CPU, about 22 KiB; 96 bytes for each
+ * area that ever had fragments. Nothing in struct page; three bits for each
+ * pageblock, in a word that has them to spare with MEMORY_ISOLATION, half a
+ * byte more without.
  */
 
 #define pr_fmt(fmt) "unmapped_alloc: " fmt
@@ -342,7 +347,8 @@ static bool has_other_nodes(const struct request *r)
 /*
  * First take what can be spared, in the order of the zonelist: nearby memory,
  * even in fragments, before that of other nodes. Else take only what was
- * requested, with as much reclaim as the caller allows.
+ * requested, with as much reclaim as the caller allows, or what other nodes have
+ * in the cache.
  */
 static struct page *alloc_slow(const struct request *request,
 			       nodemask_t *nodemask)
@@ -352,7 +358,7 @@ static struct page *alloc_slow(const struct request *request,
 	struct request r = *request;
 	struct page *page = NULL;
 
-	if (unmapped_clear_prepare())
+	if (unmapped_clear_prepare(!r.no_reclaim))
 		return NULL;
 
 	r.nid = first_node_of(request);
@@ -363,7 +369,9 @@ static struct page *alloc_slow(const struct request *request,
 		    refill_no_reclaim(&r, no_reclaim, &page))
 			return NULL;
 	}
-	if (!page && !r.no_reclaim)
+	if (!page && r.no_reclaim)
+		page = take_zonelist(&r, false);
+	else if (!page)
 		page = unmapped_refill_fragment(gfp, r.order, r.order,
 						request->nid, nodemask);
 	return page;
@@ -501,8 +509,13 @@ struct page *unmapped_pages_alloc_spare_noprof(gfp_t gfp, unsigned int order,
 		nid = numa_mem_id();
 	if (unlikely(!prepare_alloc(gfp, order)))
 		return NULL;
-	page = alloc_prepared(gfp & ~__GFP_DIRECT_RECLAIM, order, nid, NULL);
-	if (likely(page) || !gfpflags_allow_blocking(gfp))
+	if (!gfpflags_allow_blocking(gfp))
+		return alloc_prepared(gfp, order, nid, NULL);
+
+	/* A free block of the node is better than another node's cache. */
+	page = alloc_prepared((gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_THISNODE,
+			      order, nid, NULL);
+	if (likely(page))
 		return page;
 
 	return alloc_request((struct request) {
@@ -512,6 +525,7 @@ struct page *unmapped_pages_alloc_spare_noprof(gfp_t gfp, unsigned int order,
 		.no_reclaim = true,
 	});
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_pages_alloc_spare_noprof);
 
 struct page *unmapped_pages_alloc_nodemask_noprof(gfp_t gfp, unsigned int order,
 						  int nid, nodemask_t *nodemask)
@@ -855,9 +869,9 @@ static struct llist_node *put_deferred_batch(struct llist_node *list)
 }
 
 /*
- * A CPU that is about to die has run its irq_work for the last time. Another one
- * would stay queued, and keep all that are queued when the CPU is back from being
- * run. So the pages are left to drain_dead_cpu().
+ * A CPU that is about to die has run its irq_work for the last time. One queued
+ * now would never run, and would block further irq_works after the CPU is back
+ * online. So the pages are left to drain_dead_cpu().
  */
 VISIBLE_IF_KUNIT void unmapped_queue_deferred(struct irq_work *work)
 {

@@ -160,7 +160,8 @@ struct unmapped_zone {
 	/** @nid: its node. */
 	int nid;
 	/**
-	 * @lock: protects all fields except @nid and @pcp. Taken in any context
+	 * @lock: protects all fields except @nid, @pcp, and those that are said
+	 * to be accessed without locks. Taken in any context
 	 * except NMI, and therefore always with interrupts off. For the locks
 	 * that nest inside, see the lock order in unmapped-alloc.c.
 	 */
@@ -198,12 +199,12 @@ struct unmapped_zone {
 	unsigned long nr_taken_before;
 	/** @nr_taken_reported: @nr_taken when chunks were last reported. */
 	unsigned long nr_taken_reported;
-	/** @pcp_batch: at most UNMAPPED_PCP_BATCH, at least 1. */
+	/** @pcp_batch: at most UNMAPPED_PCP_BATCH, at least 1. Accessed without locks. */
 	unsigned int pcp_batch;
 	/**
-	 * @skip_search: for how many requests for this zone or lower ones of
-	 * the node no larger chunk than a page is looked for, as there was none.
-	 * Like @defer_shift and @searched accessed without locks.
+	 * @skip_search: number of requests for this or lower zones of the node
+	 * that still skip the search for a chunk larger than a page. Like
+	 * @defer_shift and @searched accessed without locks.
 	 */
 	unsigned int skip_search;
 	/** @defer_shift: 2^@defer_shift - 1 requests skip it, 0 if one was found. */
@@ -253,9 +254,10 @@ struct unmapped_node {
 	/** @isolated_work: gives back what was freed of isolated pageblocks. */
 	struct work_struct isolated_work;
 	/**
-	 * @drain_lock: held while all free memory is given back. So who finds
-	 * nothing left does not miss what @isolated_work has just taken off the
-	 * lists. Nobody reclaims memory while it is held.
+	 * @drain_lock: held while all free memory is given back. A caller that
+	 * finds nothing left thus knows that @isolated_work holds no chunks
+	 * either. Reclaim never takes it, so page tables may be allocated while it
+	 * is held, but not by I/O.
 	 */
 	struct mutex drain_lock;
 	/**
@@ -265,7 +267,7 @@ struct unmapped_node {
 	wait_queue_head_t report_wait;
 	/** @reporting: chunks are in transit because they are being reported. */
 	bool reporting;
-	/** @report_start: since when, or when that was the last time. */
+	/** @report_start: start of the current or the last report, in jiffies. */
 	unsigned long report_start;
 	/** @nr_report_pauses: while not 0, no report begins. */
 	unsigned int nr_report_pauses;
@@ -273,7 +275,7 @@ struct unmapped_node {
 	struct unmapped_zone zones[UNMAPPED_NR_ZONES];
 };
 
-/* Blocks per flush: with 16, 1 GiB takes about 36 flushes. */
+/* Blocks per flush: with 16, 1 GiB takes about 55 flushes. */
 #define UNMAPPED_MAX_BLOCKS		16
 
 /* How long blocks must be idle before they are given back: at first, at most. */
@@ -382,7 +384,8 @@ struct unmapped_consumer {
  * From the rest of mm, page_alloc.c only calls unmapped_alloc_catch(),
  * unmapped_alloc_free_batch() and unmapped_alloc_release_range(), vmscan.c
  * unmapped_alloc_reclaim() and unmapped_alloc_reclaimable(), show_mem.c the
- * latter and unmapped_alloc_show_mem(), page_reporting.c unmapped_alloc_report().
+ * latter and unmapped_alloc_show_mem(), page_reporting.c unmapped_alloc_report(),
+ * execmem-unmapped.c unmapped_refill_split() and unmapped_text_add().
  */
 
 /* unmapped-alloc.c: allocation, free, boot */
@@ -524,7 +527,7 @@ void unmapped_zone_sync(struct unmapped_zone *uz);
 
 /* unmapped-clear.c: clearing pages through a mapping private to the CPU */
 int unmapped_clear_init(void);
-int unmapped_clear_prepare(void);
+int unmapped_clear_prepare(bool wait);
 void unmapped_clear_pages(struct page *const *pages, unsigned int nr);
 bool unmapped_clear_range(struct page *page, unsigned long nr_pages);
 bool unmapped_clear_chunk(struct page *page, unsigned int order);

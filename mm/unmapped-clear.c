@@ -133,24 +133,31 @@ static DECLARE_WORK(prepare_work, prepare_cpus);
 
 /**
  * unmapped_clear_prepare() - allocate the mms before the first page is unmapped
+ * @wait: wait until they are allocated.
  *
  * A worker does that: the mms must not be charged to the caller's cgroup, nor
- * pin its user namespace.
+ * pin its user namespace. The worker may reclaim memory, so a caller that must not
+ * do so does not wait for it, either: it may be a work item that reclaim needs.
  *
  * Context: Process context, may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0, -ENOMEM, or -EAGAIN if the caller would have to wait.
  */
-int unmapped_clear_prepare(void)
+int unmapped_clear_prepare(bool wait)
 {
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_clear_prepare, wait);
+
 	/* Pairs with the release in prepare_cpus(). */
 	if (likely(smp_load_acquire(&clear_prepared)))
 		return 0;
 
 	queue_work(system_dfl_wq, &prepare_work);
+	if (!wait)
+		return -EAGAIN;
 	flush_work(&prepare_work);
 	/* Pairs with the release in prepare_cpus(). */
 	return smp_load_acquire(&clear_prepared) ? 0 : -ENOMEM;
 }
+EXPORT_SYMBOL_IF_KUNIT(unmapped_clear_prepare);
 
 /* Returns whether the CPU needs an mm, and has none. */
 static bool note_cpu(unsigned int cpu)

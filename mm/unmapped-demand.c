@@ -4,8 +4,8 @@
  *
  * A refill within a second of the previous one doubles the number of blocks that
  * the next one takes in the background, up to UNMAPPED_MAX_BLOCKS. One is due as
- * soon as less than half of that number is left. A second without a refill, or
- * one that finds no block, ends the demand.
+ * soon as less than half of that number is left. Demand ends after a second
+ * without a refill, or when a refill finds no block.
  */
 
 #include <linux/init.h>

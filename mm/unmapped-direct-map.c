@@ -129,7 +129,7 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_now);
 #define REGION_PAGES	(PUD_SIZE / PAGE_SIZE)
 #define NR_REGION_BITS	4096U
 
-/* Others have init_mm's mmap_lock for microseconds, or while they reclaim. */
+/* Others hold init_mm's mmap_lock for microseconds, or longer if they reclaim. */
 #define COLLAPSE_DELAY	DIV_ROUND_UP(HZ, 50)
 
 static DECLARE_BITMAP(collapse_regions, NR_REGION_BITS);

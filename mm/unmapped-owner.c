@@ -9,10 +9,11 @@
  *
  * Every page that is freed in such a pageblock needs the bitmap, no matter who
  * owns it, so it has to be found quickly: a hash table has a bucket for each
- * area of the memory that is present at boot. Readers take no lock, not even
- * that of RCU, because a bitmap is kept for the next fragment of its area once
- * the last one is gone. unmapped_fragments_lock protects the contents of the
- * bitmaps, the pageblock bits of fragments, and insertions into the table.
+ * area of the memory that is present at boot, up to 128 GiB; beyond that, areas
+ * share buckets. Readers take no lock, not even that of RCU, because a bitmap
+ * is kept for the next fragment of its area once the last one is gone.
+ * unmapped_fragments_lock protects the contents of the bitmaps, the pageblock
+ * bits of fragments, and insertions into the table.
  *
  * A page in use can have a mark that it may be in a hibernation image.
  */

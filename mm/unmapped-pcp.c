@@ -86,7 +86,7 @@ static struct page *take(struct unmapped_zone *uz)
 	return page;
 }
 
-/* Clear the page unless it is, or is poisoned. */
+/* Clear the page unless it is already zero or poisoned. */
 static void clear_page_of_zone(struct page *page)
 {
 	if (unmapped_page_zeroed(page) || PageHWPoison(page))
@@ -246,7 +246,7 @@ void unmapped_pcp_drain_cpu(struct unmapped_zone *uz, unsigned int cpu)
 	struct unmapped_pcp *pcp = per_cpu_ptr(uz->pcp, cpu);
 	struct llist_node *list;
 
-	/* Also if it is empty: who has the lock may be about to add a page, see put(). */
+	/* Even if it is empty: the lock holder may be about to add a page, see put(). */
 	scoped_guard(raw_spinlock_irqsave, &pcp->lock)
 		list = cut_locked(pcp, 0);
 	unmapped_zone_put_bulk(uz, list);

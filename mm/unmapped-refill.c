@@ -5,8 +5,8 @@
  * A caller that finds the cache empty takes one block and does not clear it, so
  * that its page fault pays for no more than that. Further demand is met by a
  * work item, which takes several blocks with a single TLB flush. It runs before
- * the cache is empty, so that few callers find it so. How much it takes, and when,
- * is decided in unmapped-demand.c.
+ * the cache is empty, so that callers rarely find it empty. How much it takes,
+ * and when, is decided in unmapped-demand.c.
  */
 
 #include <linux/atomic.h>
@@ -79,7 +79,7 @@ static void refill_failed(struct page *page, unsigned int order, int err)
 	free_frozen_pages(page, order);
 }
 
-/* For 100 bytes, any effort may be made. A block needs no memory. */
+/* The bitmap is small, so reclaim is allowed for it. Blocks have none. */
 static gfp_t own_gfp(gfp_t gfp)
 {
 	return (gfp & GFP_RECLAIM_MASK) | __GFP_RECLAIM;
@@ -255,10 +255,10 @@ static int largest_free_order(struct zone *zone, int min, bool any_type)
  *
  * Slabs and stacks need chunks, too. When they find none in pageblocks of their
  * type, they take them from others, which raises the watermarks for a while and
- * so wakes kswapd and kcompactd. So only what is large is taken, for up to
- * PAGE_ALLOC_COSTLY_ORDER a batch would be taken to the CPU's list. A part of a
- * pageblock of another type is taken only if there is nothing else: the page
- * allocator would take the largest one there.
+ * so wakes kswapd and kcompactd. So take only chunks above
+ * PAGE_ALLOC_COSTLY_ORDER: for smaller ones, a whole batch would move to the
+ * CPU's list. A part of a pageblock of another type is taken only if there is
+ * nothing else: the page allocator would take the largest one there.
  */
 VISIBLE_IF_KUNIT int unmapped_refill_order(struct zone *zone, int min, int max)
 {
@@ -278,8 +278,8 @@ VISIBLE_IF_KUNIT int unmapped_refill_order(struct zone *zone, int min, int max)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_refill_order);
 
 /*
- * When only single pages are free, most requests do without the search: as with
- * compaction that has failed, twice as many each time that it was in vain. Not
+ * When only single pages are free, most requests skip the search. As with
+ * deferred compaction, each failure doubles the number of those that do. Not
  * for long, because a single page splits an entry of the direct map.
  */
 #define REFILL_MAX_DEFER_SHIFT	4

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/swap.h>
 #include <linux/vmstat.h>
@@ -171,12 +172,16 @@ unsigned long unmapped_alloc_drain(int nid)
 {
 	struct unmapped_node *node = unmapped_node(nid);
 	unsigned long freed;
+	unsigned int flags;
 
 	unmapped_report_pause(node);
+	/* Others may wait for the lock where they must not wait for I/O. */
+	flags = memalloc_noio_save();
 	scoped_guard(mutex, &node->drain_lock) {
 		drain_pcps(nid);
 		freed = release_node(nid, UNMAPPED_NR_ZONES - 1, ULONG_MAX);
 	}
+	memalloc_noio_restore(flags);
 	unmapped_report_resume(node);
 	return freed;
 }
@@ -213,8 +218,8 @@ static unsigned long nr_releasable(const struct unmapped_zone *uz)
  * unmapped_alloc_reclaimable() - free pages that reclaim gives back in the end
  * @zone: their zone.
  *
- * With the free part of blocks that are partly in use. Reclaim gets a few at a
- * time, so who needs many must know that there are more. Only if
+ * Includes the free part of partly used blocks: a single pass of reclaim frees only
+ * some, so callers must know that there are more. Call only if
  * unmapped_alloc_is_used().
  *
  * Context: Any context.

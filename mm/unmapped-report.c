@@ -9,8 +9,9 @@
  * undefined, so a reported chunk is cleared when it is handed out.
  *
  * A caller that needs what is in transit refills the cache. If there is no
- * memory for that, reclaim waits for the report; so does whoever empties the
- * cache. A caller that can't wait finds the rest of the cache: a report takes
+ * memory for that, direct reclaim that has made no progress waits for the report,
+ * but not for a device that does not answer; unmapped_alloc_drain() waits for it
+ * in any case. A caller that can't wait finds the rest of the cache: a report takes
  * about half of it at a time, but at least one chunk, which can be most of it.
  *
  * The page allocator reports chunks of page_reporting_order or more, a pageblock
@@ -86,10 +87,10 @@ EXPORT_SYMBOL_IF_KUNIT(unmapped_report_pause);
 /**
  * unmapped_report_pause_for() - let no report begin, and wait a while
  * @node: the node.
- * @limit: wait for the one that runs until it has taken so long, in jiffies.
+ * @limit: wait for a running report until it is that old, in jiffies.
  *
- * As unmapped_report_pause(), for those who can do without the memory. A device
- * may never answer: then only the first of them waits.
+ * As unmapped_report_pause(), for those who can do without the memory. If a device
+ * never answers, later callers do not wait.
  *
  * Context: Process context, may sleep; not if the task is being killed.
  */
@@ -149,9 +150,8 @@ void unmapped_report_wake(struct unmapped_node *node)
 EXPORT_SYMBOL_IF_KUNIT(unmapped_report_wake);
 
 /*
- * Fill the end of the scatterlist with chunks; returns its first used entry. What
- * was promised to the hypervisor about free pages with init_on_free is that they
- * are zero.
+ * Fill the end of the scatterlist with chunks; returns its first used entry. With
+ * init_on_free, the hypervisor was told that free pages are zero.
  */
 static unsigned int collect(struct unmapped_zone *uz, unsigned int min,
 			    struct scatterlist *sgl, unsigned int capacity)

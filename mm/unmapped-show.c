@@ -33,7 +33,7 @@ static void count_zone(struct unmapped_zone *uz, struct unmapped_count *sum)
 {
 	unsigned long nr_pcp;
 
-	/* Most zones have no such memory, and anyone can ask, by meminfo. */
+	/* Most zones have none; skip them, as any user can read meminfo. */
 	if (!READ_ONCE(uz->count.owned) && !READ_ONCE(uz->count.lost))
 		return;
 

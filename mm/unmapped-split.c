@@ -15,9 +15,11 @@
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/kmsan.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/mmzone.h>
+#include <linux/pfn.h>
 #include <linux/pgtable.h>
 
 #include <trace/events/kmem.h>
@@ -76,10 +78,10 @@ static bool has_page_table(unsigned long addr)
  * mmap_lock held for writing. vmemmap_remap_range() may reclaim memory with it
  * held, so this must not be called in reclaim.
  */
-static bool is_split(struct page *page)
+static bool is_split(unsigned long pfn)
 {
 	guard(mmap_read_lock)(&init_mm);
-	return has_page_table((unsigned long)page_address(page));
+	return has_page_table((unsigned long)__va(PFN_PHYS(pfn)));
 }
 
 /* Take what is free in an area, until there is enough. */
@@ -108,6 +110,18 @@ static void take_free(struct zone *zone, struct page *page, struct search *s)
 	}
 }
 
+/*
+ * The first page of an area, NULL if it is not in the zone any more: memory may
+ * have been removed while this task slept. As in compaction, nothing keeps it from
+ * being removed from here on.
+ */
+static struct page *area_of_zone(struct zone *zone, unsigned long pfn)
+{
+	if (!pfn_to_online_page(pfn))
+		return NULL;
+	return pageblock_pfn_to_page(pfn, pfn + UNMAPPED_BLOCK_PAGES, zone);
+}
+
 static bool is_done(const struct search *s)
 {
 	return s->nr == MAX_CHUNKS || !s->nr_pages || !s->nr_areas;
@@ -122,10 +136,11 @@ static void search_range(struct zone *zone, unsigned long pfn,
 	for (; pfn + UNMAPPED_BLOCK_PAGES <= end && !is_done(s);
 	     pfn += UNMAPPED_BLOCK_PAGES) {
 		s->nr_areas--;
-		page = pageblock_pfn_to_page(pfn, pfn + UNMAPPED_BLOCK_PAGES,
-					     zone);
-		if (page && is_split(page))
-			take_free(zone, page, s);
+		if (is_split(pfn)) {
+			page = area_of_zone(zone, pfn);
+			if (page)
+				take_free(zone, page, s);
+		}
 		WRITE_ONCE(next_pfn, pfn);
 		cond_resched();
 	}
@@ -167,7 +182,7 @@ unsigned long unmapped_refill_split(gfp_t gfp, unsigned long nr_pages)
 
 	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_split, gfp, nr_pages);
 
-	if (unmapped_clear_prepare())
+	if (unmapped_clear_prepare(true))
 		return 0;
 
 	for_each_zone_zonelist(zone, z, node_zonelist(numa_mem_id(), s.gfp),

@@ -15,7 +15,7 @@
 
 #include "unmapped-alloc.h"
 
-/* Clear what of the folio is in [@start, @end). */
+/* Clear the part of the folio that is in [@start, @end). */
 static void clear_part(struct folio *folio, pgoff_t start, pgoff_t end)
 {
 	start = max(start, folio->index);

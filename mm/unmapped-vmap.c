@@ -7,7 +7,8 @@
  * flush of all CPUs' TLBs. Therefore mappings that were dropped stay in place
  * until there are UNMAPPED_VMAP_BATCH of them, or for UNMAPPED_VMAP_DELAY, and
  * are then removed with a single flush: there is at most one flush for each
- * UNMAPPED_VMAP_BATCH mappings, in addition to one for each UNMAPPED_VMAP_DELAY.
+ * UNMAPPED_VMAP_BATCH mappings, in addition to one for each UNMAPPED_VMAP_DELAY
+ * and for each call of unmapped_page_vunmap_flush().
  * A page that is mapped again in the meantime gets its mapping back.
  *
  * Until the flush, each mapping has a reference to its page, so that nobody else

@@ -24,6 +24,8 @@
  *   started meanwhile. What the device has in its buffer may be gone after that.
  * - edu_dma::dead: the device is being unbound, is gone, or hangs. Nothing is
  *   started any more; if nothing is running either, registers are not accessed.
+ * - edu_dma::first_aborted: cookie of the first descriptor that was aborted then,
+ *   0 if there is none. No later one has been done, either.
  */
 
 #include <linux/cleanup.h>
@@ -100,6 +102,7 @@ struct edu_dma_desc {
  * @stopped: see above.
  * @running: see above.
  * @dead: see above.
+ * @first_aborted: see above.
  * @asleep: see above.
  * @idle: waits for @running or @stopped to end.
  * @task: goes on after a transfer.
@@ -114,6 +117,7 @@ struct edu_dma {
 	struct edu_dma_desc *stopped;
 	bool running;
 	bool dead;
+	dma_cookie_t first_aborted;
 	bool asleep;
 	wait_queue_head_t idle;
 	struct tasklet_struct task;
@@ -241,6 +245,8 @@ static void edu_dma_abort(struct edu_dma *edu)
 	list_splice_tail_init(&edu->vc.desc_submitted, &head);
 	list_for_each_entry_safe(vd, next, &head, node) {
 		list_del(&vd->node);
+		if (!edu->first_aborted)
+			edu->first_aborted = vd->tx.cookie;
 		edu_dma_finish(to_edu_desc(vd), DMA_TRANS_ABORTED);
 	}
 }
@@ -369,13 +375,15 @@ static enum dma_status edu_dma_tx_status(struct dma_chan *chan,
 					 struct dma_tx_state *state)
 {
 	struct edu_dma *edu = to_edu_dma(chan);
-	enum dma_status status = dma_cookie_status(chan, cookie, state);
-
-	if (status == DMA_COMPLETE || !state)
-		return status;
+	enum dma_status status;
 
 	guard(spinlock_irqsave)(&edu->vc.lock);
-	dma_set_residue(state, edu_dma_residue(edu, cookie));
+	status = dma_cookie_status(chan, cookie, state);
+	/* What was aborted is complete, by its cookie. */
+	if (edu->first_aborted && cookie >= edu->first_aborted)
+		return DMA_ERROR;
+	if (status != DMA_COMPLETE)
+		dma_set_residue(state, edu_dma_residue(edu, cookie));
 	return status;
 }
 

@@ -19,7 +19,7 @@ struct mempolicy;
 struct page;
 struct vm_area_struct;
 
-/* These change what text is: for nobody but the test, and only with it. */
+/* These can modify kernel text: export them only to the test, if it is built. */
 #if IS_ENABLED(CONFIG_UNMAPPED_ALLOC_KUNIT_TEST)
 #define EXPORT_SYMBOL_FOR_UNMAPPED_TEST(symbol)				\
 	EXPORT_SYMBOL_FOR_MODULES(symbol, "unmapped_alloc_kunit")
@@ -279,8 +279,9 @@ struct folio *unmapped_folio_alloc_mpol_noprof(gfp_t gfp, unsigned int order,
  *
  * Drops a reference. If it was the last one, the contents are cleared before
  * the call returns, and the pages stay out of the direct map, ready for the
- * next allocation. If there are other references, the pages are freed when the
- * last one of them is dropped.
+ * next allocation. If there are other references, order-0 and compound pages are
+ * freed when the last one of them is dropped. Of others, only the first page is
+ * kept until then, as by __free_pages().
  *
  * Context: Any context except NMI; with PREEMPT_RT one that can be preempted, as
  * for __free_pages().
@@ -393,7 +394,8 @@ void memcpy_to_unmapped_page(struct page *page, size_t offset, const void *from,
  * For statistics: another CPU may allocate or free the page meanwhile.
  *
  * Context: Any context.
- * Return: true if it is not free in the cache.
+ * Return: true if it is not free in the cache. Tail pages of what is neither
+ * compound nor split count as free unless unmapped_image_allow() was called.
  */
 bool unmapped_page_used(const struct page *page);
 
@@ -459,7 +461,8 @@ void unmapped_page_vunmap_flush(void);
  * processes that have such memory open or mapped.
  *
  * Context: Process context, may sleep.
- * Return: 0, or -EBUSY if pages are in use that must not be in an image.
+ * Return: 0, or -EBUSY if pages are in use that must not be in an image, or that
+ * have a hardware error.
  */
 int unmapped_image_check(void);
 
@@ -503,8 +506,8 @@ bool unmapped_image_allowed(const struct page *page);
  * unmapped_image_prepare() - prepare for a hibernation image
  *
  * Empties the cache if unmapped_image_check() allows that. The free part of blocks
- * in use stays, and is in the image as zeroes. User space should be frozen, or it
- * may be using a secret's block again by then. Allocations are possible meanwhile
+ * in use stays, and is in the image as zeroes. User space should be frozen;
+ * otherwise it may reuse memory meanwhile. Allocations are possible meanwhile
  * and afterwards, see unmapped_image_ready().
  *
  * Context: Process context, may sleep.

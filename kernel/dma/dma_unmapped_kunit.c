@@ -308,6 +308,13 @@ static void dma_unmapped_test_image(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), 0);
 	dma_free_attrs(dev, SZ_64K, page, addr, HINT);
 
+	/* A driver may forget the attribute. DMA_API_DEBUG complains. */
+	if (!IS_ENABLED(CONFIG_DMA_API_DEBUG)) {
+		page = dma_alloc_attrs(dev, SZ_64K, &addr, GFP_KERNEL, HINT);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		dma_free_attrs(dev, SZ_64K, page, addr, 0);
+	}
+
 	page = dma_alloc_attrs(dev, SZ_64K, &addr, GFP_KERNEL, REQUIRE);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_EQ(test, unmapped_image_prepare(), -EBUSY);

@@ -197,6 +197,8 @@ static int device_copy(dma_addr_t dst, dma_addr_t src, size_t len)
 		.done = COMPLETION_INITIALIZER_ONSTACK(copy.done),
 	};
 	struct dma_async_tx_descriptor *tx;
+	dma_cookie_t cookie;
+	bool good;
 
 	guard(mutex)(&copy_mutex);
 	tx = dmaengine_prep_dma_memcpy(chan, dst, src, len,
@@ -206,7 +208,8 @@ static int device_copy(dma_addr_t dst, dma_addr_t src, size_t len)
 
 	tx->callback_result = copy_callback;
 	tx->callback_param = &copy;
-	if (dma_submit_error(dmaengine_submit(tx)))
+	cookie = dmaengine_submit(tx);
+	if (dma_submit_error(cookie))
 		return -EIO;
 	dma_async_issue_pending(chan);
 
@@ -214,7 +217,11 @@ static int device_copy(dma_addr_t dst, dma_addr_t src, size_t len)
 		dmaengine_terminate_sync(chan);
 		return -ETIMEDOUT;
 	}
-	return copy.result == DMA_TRANS_NOERROR ? 0 : -EIO;
+	good = dmaengine_tx_status(chan, cookie, NULL) == DMA_COMPLETE;
+	/* Those who poll must not hear of another result. */
+	if (good != (copy.result == DMA_TRANS_NOERROR))
+		return -EPROTO;
+	return good ? 0 : -EIO;
 }
 
 /* Between ordinary memory and an address of the device. */

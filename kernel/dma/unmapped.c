@@ -27,9 +27,9 @@
 
 /* Pages in unmapped buffers that were not freed yet. */
 static atomic_long_t nr_pages_used;
-/* Buffers without a kernel mapping that are ordinary memory. */
+/* How often ordinary memory was taken for want of unmapped pages. */
 static atomic_long_t nr_fallbacks;
-/* Buffers that were required to be unmapped and could not be. */
+/* How often there were none for a buffer that must be unmapped. */
 static atomic_long_t nr_refusals;
 
 static bool has_own_cma(const struct device *dev)
@@ -106,7 +106,7 @@ struct page *dma_unmapped_alloc(struct device *dev, unsigned int order,
  * @page: the first page, from dma_unmapped_alloc().
  * @order: 2^@order pages.
  *
- * Context: Any context except NMI.
+ * Context: As for unmapped_pages_free().
  */
 void dma_unmapped_free(struct page *page, unsigned int order)
 {
@@ -188,7 +188,7 @@ EXPORT_SYMBOL_IF_KUNIT(dma_unmapped_alloc_bulk);
  * @pages: the pages, from dma_unmapped_alloc_bulk().
  * @nr_pages: their number.
  *
- * Context: Any context except NMI.
+ * Context: As for unmapped_pages_free().
  */
 void dma_unmapped_free_bulk(struct page **pages, unsigned int nr_pages)
 {

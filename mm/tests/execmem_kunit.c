@@ -224,6 +224,14 @@ static void execmem_test_spare(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrink(), UNMAPPED_BLOCK_PAGES);
 	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
 	KUNIT_EXPECT_LE(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), before);
+
+	/* Nor is it kept for long. */
+	execmem_free(alloc_or_fail(test, PMD_SIZE));
+	execmem_cache_flush();
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), UNMAPPED_BLOCK_PAGES);
+	execmem_cache_age();
+	KUNIT_EXPECT_EQ(test, execmem_cache_spare(), 0);
+	KUNIT_EXPECT_LE(test, unmapped_text_count(UNMAPPED_TEXT_BLOCKS), before);
 }
 
 /* === When memory is fragmented or short ================================== */

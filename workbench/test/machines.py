@@ -158,6 +158,8 @@ def group_numa(suite):
         if "numa." in name and verdict == SKIPPED:
             verdict = FAILED
         yield f"2 nodes: {name}", verdict, detail
+    for name, verdict, detail in kunit_results(suite, "kunit-numa", extra=TWO_NODES):
+        yield name, FAILED if verdict == SKIPPED and "_node" in name else verdict, detail
     machine = suite.boot("numa-folios", "selftests", ["secretmem_folios"], timeout=120, extra=TWO_NODES)
     for name, verdict, detail in tap_results("secretmem_folios", machine.results.get("secretmem_folios", [])):
         if "migrate" in name and verdict == SKIPPED:

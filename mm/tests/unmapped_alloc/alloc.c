@@ -160,6 +160,61 @@ static void unmapped_test_nodemask(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
+static bool can_spare_none(struct zone *zone, int order, enum zone_watermarks wmark,
+			   gfp_t gfp)
+{
+	return false;
+}
+
+/* Free memory of a node is taken before what another one has in the cache. */
+static void unmapped_test_spare_node(struct kunit *test)
+{
+	int nid = first_memory_node, other = next_memory_node(nid), order;
+	struct page *page;
+
+	if (other == MAX_NUMNODES)
+		kunit_skip(test, "a single node has memory");
+
+	for (order = 0; order <= PMD_ORDER; order += 3) {
+		page = unmapped_pages_alloc_node(GFP_KERNEL | __GFP_THISNODE,
+						 order, other);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		unmapped_pages_free(page, order);
+		unmapped_alloc_drain(nid);
+		page = unmapped_pages_alloc_spare(GFP_KERNEL, order, nid);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), nid);
+		unmapped_pages_free(page, order);
+		unmapped_alloc_drain(nid);
+
+		/* If it has none, that of the other one will do. */
+		kunit_activate_static_stub(test, unmapped_refill_can_spare, can_spare_none);
+		page = unmapped_pages_alloc_spare(GFP_KERNEL, order, nid);
+		kunit_deactivate_static_stub(test, unmapped_refill_can_spare);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), other);
+		unmapped_pages_free(page, order);
+	}
+}
+
+static int not_prepared(bool wait)
+{
+	return wait ? 0 : -EAGAIN;
+}
+
+/* A caller that must not reclaim memory does not wait for one who may. */
+static void unmapped_test_spare_first(struct kunit *test)
+{
+	struct page *page;
+
+	ua_drain_all();
+	kunit_activate_static_stub(test, unmapped_clear_prepare, not_prepared);
+	KUNIT_EXPECT_NULL(test, unmapped_pages_alloc_spare(GFP_KERNEL, 3, NUMA_NO_NODE));
+	page = ua_alloc_or_fail(test, 3);
+	kunit_deactivate_static_stub(test, unmapped_clear_prepare);
+	unmapped_pages_free(page, 3);
+}
+
 /* === Many at a time ====================================================== */
 
 static struct unmapped_zone *local_zone(struct kunit *test)
@@ -307,6 +362,8 @@ static struct kunit_case ua_cases[] = {
 	KUNIT_CASE(unmapped_test_zones),
 	KUNIT_CASE(unmapped_test_thisnode),
 	KUNIT_CASE(unmapped_test_nodemask),
+	KUNIT_CASE(unmapped_test_spare_node),
+	KUNIT_CASE(unmapped_test_spare_first),
 	KUNIT_CASE(unmapped_test_pcp),
 	KUNIT_CASE(unmapped_test_pcp_splits_nothing),
 	KUNIT_CASE(unmapped_test_dead_cpu),

@@ -5,6 +5,7 @@
 
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/set_memory.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
@@ -313,6 +314,8 @@ int ua_init(struct kunit *test)
 		kunit_skip(test, "the allocator is not available on this boot");
 
 	memset(&ua_ctl, 0, sizeof(ua_ctl));
+	/* Each test has a thread of its own. What it expects is on one node. */
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of_node(first_memory_node)), 0);
 	for_each_online_node(nid) {
 		for (i = 0; i < UNMAPPED_NR_ZONES; i++)
 			unmapped_node(nid)->zones[i].skip_search = 0;
