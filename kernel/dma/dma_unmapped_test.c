@@ -37,7 +37,7 @@ static unsigned int timeout = 10000;
 module_param(timeout, uint, 0644);
 MODULE_PARM_DESC(timeout, "Timeout of a copy in milliseconds (default: 10000)");
 
-#define MAX_COPY	PAGE_SIZE
+#define MAX_COPY	(4 * PAGE_SIZE)
 
 static struct dma_chan *chan;
 static struct device *dev;

@@ -242,6 +242,19 @@ TEST_F_TIMEOUT(dma, many, TIMEOUT)
 	EXPECT_EQ(read_number("pages"), pages);
 }
 
+/* More than the device can have at once. */
+TEST_F_TIMEOUT(dma, long_copy, TIMEOUT)
+{
+	unsigned char in[4 * PAGE], out[4 * PAGE] = {};
+
+	ASSERT_EQ(alloc_buffer(self->fd, sizeof(in), variant->flags), 0);
+	fill(in, sizeof(in), 1);
+	ASSERT_EQ(copy(self->fd, 0, in, sizeof(in), 0, NULL), 0);
+	ASSERT_EQ(copy(self->fd, 0, out, sizeof(out), DUT_FROM_BUFFER, NULL), 0);
+	EXPECT_EQ(memcmp(in, out, sizeof(in)), 0);
+	ASSERT_EQ(free_buffer(self->fd), 0);
+}
+
 /* The first and the last chunk of a large buffer, and one in between. */
 TEST_F_TIMEOUT(dma, copies, TIMEOUT)
 {
