@@ -178,10 +178,13 @@ class Machine:
         pending, result = b"", None
         with port, selectors.DefaultSelector() as selector:
             selector.register(port, selectors.EVENT_READ)
-            while qemu.poll() is None:
+            # When QEMU has ended, there may still be something to read.
+            while True:
                 if time.monotonic() > deadline:
                     raise VMError(f"the VM was not done after {timeout} seconds\n{self._where(qemu)}")
                 if not selector.select(0.2):
+                    if qemu.poll() is not None:
+                        break
                     continue
                 data = port.recv(65536)
                 if not data:

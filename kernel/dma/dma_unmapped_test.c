@@ -198,7 +198,7 @@ static int device_copy(dma_addr_t dst, dma_addr_t src, size_t len)
 	};
 	struct dma_async_tx_descriptor *tx;
 	dma_cookie_t cookie;
-	bool good;
+	bool good, polled;
 
 	guard(mutex)(&copy_mutex);
 	tx = dmaengine_prep_dma_memcpy(chan, dst, src, len,
@@ -217,9 +217,10 @@ static int device_copy(dma_addr_t dst, dma_addr_t src, size_t len)
 		dmaengine_terminate_sync(chan);
 		return -ETIMEDOUT;
 	}
-	good = dmaengine_tx_status(chan, cookie, NULL) == DMA_COMPLETE;
+	good = copy.result == DMA_TRANS_NOERROR;
+	polled = dmaengine_tx_status(chan, cookie, NULL) == DMA_COMPLETE;
 	/* Those who poll must not hear of another result. */
-	if (good != (copy.result == DMA_TRANS_NOERROR))
+	if (polled != good)
 		return -EPROTO;
 	return good ? 0 : -EIO;
 }
