@@ -264,6 +264,8 @@ VISIBLE_IF_KUNIT int unmapped_refill_order(struct zone *zone, int min, int max)
 {
 	int order = -1;
 
+	KUNIT_STATIC_STUB_REDIRECT(unmapped_refill_order, zone, min, max);
+
 	if (max >= (int)pageblock_order)
 		order = largest_free_order(zone, max(min, (int)pageblock_order),
 					   true);

@@ -217,11 +217,18 @@ static void unmapped_test_whole_blocks_last(struct kunit *test)
 	unmapped_pages_free(page, 0);
 }
 
+static int largest_order(struct zone *zone, int min, int max)
+{
+	return max;
+}
+
 /* The rest of a fragment is used before a whole block. */
 static void unmapped_test_fragments_before_whole_blocks(struct kunit *test)
 {
 	struct page *page, *more;
 
+	/* Whatever is free there. */
+	kunit_activate_static_stub(test, unmapped_refill_order, largest_order);
 	ua_use_fake_source(test, 4);
 	page = ua_alloc_or_fail(test, 0);
 	ua_ctl.max_order = PMD_ORDER;
