@@ -368,10 +368,10 @@ static struct page *alloc_slow(const struct request *request,
 		if (!page && !(gfp & __GFP_THISNODE) && has_other_nodes(&r) &&
 		    refill_no_reclaim(&r, no_reclaim, &page))
 			return NULL;
+		if (!page && r.no_reclaim)
+			page = take_zonelist(&r, false);
 	}
-	if (!page && r.no_reclaim)
-		page = take_zonelist(&r, false);
-	else if (!page)
+	if (!page && !r.no_reclaim)
 		page = unmapped_refill_fragment(gfp, r.order, r.order,
 						request->nid, nodemask);
 	return page;

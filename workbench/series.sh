@@ -47,7 +47,7 @@ series_of() {
 	"mm/secretmem: take pages from "*)	echo mm ;;
 	mm/secretmem:* | "PM: hibernate: leave "* | "mm/vmalloc: let "* | kdb:*)
 		echo secretmem ;;
-	proc:* | vmcoreinfo:* | tools/mm:*)	echo account ;;
+	proc:* | vmcoreinfo:* | tools/mm:* | mm/memory_hotplug:*)	echo account ;;
 	mm/page_reporting:* | virtio_balloon:*)	echo account ;;
 	*)	echo mm ;;
 	esac
