@@ -164,6 +164,8 @@ reconnect() {
 		echo "${device##*/}" >"$driver/unbind"
 		echo "${device##*/}" >"$driver/bind"
 	done
-	until (: <>/run/host) 2>/dev/null; do sleep 0.1; done
+	# The port is announced later than this. Opening what is not there yet would
+	# create a file, and what is said would go there.
+	until [ -c /run/host ] && (: <>/run/host) 2>/dev/null; do sleep 0.1; done
 	exec 3<>/run/host
 }
