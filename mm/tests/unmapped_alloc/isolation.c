@@ -230,14 +230,16 @@ static void unmapped_test_isolated_for_a_while(struct kunit *test)
 /* A page with a hardware error is not handed out any more. */
 static void unmapped_test_poisoned(struct kunit *test)
 {
-	struct page *page = ua_alloc_or_fail(test, 0), *seen;
-	struct unmapped_zone *uz = unmapped_page_zone(page);
 	struct unmapped_count before, after;
+	struct page *page, *seen;
+	struct unmapped_zone *uz;
 	int i;
 
 	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
 		kunit_skip(test, "no memory failure handling");
 
+	page = ua_alloc_or_fail(test, 0);
+	uz = unmapped_page_zone(page);
 	ua_count_all(&before);
 	ua_fill_pages(test, page, 0);
 	SetPageHWPoison(page);
