@@ -32,6 +32,8 @@ MUTATIONS = [
      "unmapped_clear_prepare(!r.no_reclaim)", "unmapped_clear_prepare(true)", "kunit"),
     ("a DMA buffer is freed as it was allocated, whatever the driver says", "kernel/dma/direct.c",
      "unlikely(cpu_addr == page)", "0", "kunit"),
+    ("a device can't access a buffer once its pages are free", "drivers/iommu/dma-iommu.c",
+     "unmap_pages(dev, handle, size, buf->cpu_addr)", "unmap_pages(dev, handle, size, true)", "dma"),
     ("a copy that was aborted has not succeeded", "drivers/dma/edu-dma.c",
      "\tif (edu->first_aborted && cookie", "\tif (0 && cookie", "dma"),
     ("the spare block of text is not kept for ever", "mm/execmem.c",
